@@ -1,0 +1,91 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The six seams of the engine on one page; axis letters as in ``types``."""
+
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+import torch
+from torch import Tensor
+
+from hlai_control.types import Budget, Estimate, Plan
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """Perception: sensors -> s[t] with uncertainty."""
+
+    def predict(self) -> Estimate:
+        """Move the belief one control period ahead."""
+
+    def correct(self, measured: Float[Tensor, ' S']) -> Estimate:
+        """Fold in one measurement; NaN marks a coordinate not measured."""
+
+
+@runtime_checkable
+class Dynamics(Protocol):
+    """World model: s[t+1] = G(s[t], a[t], z[t]) for each ensemble member."""
+
+    @property
+    def members(self) -> int:
+        """E, the number of ensemble members."""
+
+    @property
+    def latent_size(self) -> int:
+        """Z, the number of components of z; R(z) = |z|^2 / 2."""
+
+    def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
+             z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
+        """Predict one control period ahead; ``z=None`` is the mode z = 0."""
+
+
+@runtime_checkable
+class CostFunction(Protocol):
+    """Cost: f[t] = C(s[t], a[t]); differentiable, and nothing in it is learned."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the C terms."""
+
+    def terms(self, state: Float[Tensor, '*B S'],
+              action: Float[Tensor, '*B A']) -> Float[Tensor, '*B C']:
+        """Weighted terms, each at least zero, per control period."""
+
+    def stage(self, state: Float[Tensor, '*B S'],
+              action: Float[Tensor, '*B A']) -> Float[Tensor, '*B']:
+        """Sum of the terms."""
+
+
+@runtime_checkable
+class ValueFunction(Protocol):
+    """Critic: V(s) ~ expected discounted future cost from s on."""
+
+    def value(self, state: Float[Tensor, '*B S']) -> Float[Tensor, '*B']:
+        """Anticipate the cost."""
+
+
+@runtime_checkable
+class Planner(Protocol):
+    """Actor: argmin over a[0..T-1] of the energy F = sum of C + V."""
+
+    def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
+             critic: ValueFunction | None, warm: Plan | None, budget: Budget,
+             generator: torch.Generator) -> Plan:
+        """
+        Plan from ``start``, refining until the budget is spent.
+
+        :param warm: the previous tick's plan, not yet shifted.
+        :raises PlanError: if no candidate has a finite energy.
+        """

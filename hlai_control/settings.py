@@ -1,0 +1,107 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Every number that a user may change, as frozen and validated dataclasses.
+
+ROS parameters are declared from these (``ros/parameters.py``), one per
+field, with the field's range and text; there is no second source of truth.
+No torch here: the configurator and the command line import this module.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from hlai_control.errors import SettingsError
+
+
+def setting(default: Any, low: float, high: float, doc: str) -> Any:
+    """
+    Declare one field with its range.
+
+    :param default: the default value; its type is the parameter's type.
+    :param low: least valid value (inclusive).
+    :param high: greatest valid value (inclusive).
+    :param doc: one sentence with the unit, shown by ``ros2 param describe``.
+    """
+    return field(default=default, metadata={'low': low, 'high': high, 'doc': doc})
+
+
+class Settings:
+    """Base of all settings: checks each declared range on construction."""
+
+    def __post_init__(self) -> None:
+        """
+        Check every field against its range.
+
+        :raises SettingsError: naming the field, the value and the range.
+        """
+        for item in fields(self):  # type: ignore[arg-type]
+            low, high = item.metadata['low'], item.metadata['high']
+            value = getattr(self, item.name)
+            if not low <= value <= high:  # also refuses NaN
+                raise SettingsError(
+                    f'{type(self).__name__}.{item.name} = {value!r} is outside '
+                    f'{low} .. {high}: {item.metadata["doc"]}')
+
+
+@dataclass(frozen=True)
+class PerceptionSettings(Settings):
+    """Of the state estimator."""
+
+    acceleration_std: float = setting(
+        20.0, 1e-3, 1e6, 'Expected accelerations, 1 sigma [m/s^2 or rad/s^2].')
+
+
+@dataclass(frozen=True)
+class WorldModelSettings(Settings):
+    """Of the ensemble and its training."""
+
+    members: int = setting(4, 1, 16, 'Ensemble members E.')
+    hidden: int = setting(48, 4, 1024, 'Units in each of the two hidden layers.')
+    learning_rate: float = setting(3e-3, 1e-6, 1.0, 'Adam step size.')
+    batch: int = setting(64, 1, 65536, 'Transitions per member and update.')
+
+
+@dataclass(frozen=True)
+class CriticSettings(Settings):
+    """Of the value function and its training."""
+
+    hidden: int = setting(48, 4, 1024, 'Units in each of the two hidden layers.')
+    learning_rate: float = setting(2e-3, 1e-6, 1.0, 'Adam step size.')
+    batch: int = setting(64, 1, 65536, 'Start states per update.')
+    imagined_steps: int = setting(4, 1, 100, 'Length of imagined roll-outs [ticks].')
+    target_rate: float = setting(0.02, 1e-4, 1.0, 'Polyak rate of the target network.')
+
+
+@dataclass(frozen=True)
+class PlannerSettings(Settings):
+    """Of the sampling planner."""
+
+    horizon: int = setting(16, 1, 500, 'Horizon T [ticks].')
+    candidates: int = setting(256, 4, 1_000_000, 'Candidates K per iteration.')
+    elites: int = setting(24, 2, 100_000, 'Candidates that shape the next iteration.')
+    iterations: int = setting(3, 1, 100, 'Refinements per tick.')
+    colour: float = setting(1.0, 0.0, 4.0, 'Exponent beta of the noise spectrum 1/f^beta.')
+    spread: float = setting(0.5, 1e-3, 10.0, 'Initial std, as a fraction of the half range.')
+
+
+@dataclass(frozen=True)
+class ScheduleSettings(Settings):
+    """How learners keep pace with the robot; see docs/architecture.md, Time."""
+
+    updates: int = setting(20, 0, 10_000, 'Gradient updates U per transition.')
+    publish_every: int = setting(2, 1, 1000, 'Ticks P between published versions.')
+    due_after: int = setting(2, 1, 1000, 'Ticks D until a version must be in use.')
+    explore_ticks: int = setting(6, 0, 100_000, 'Random ticks before the first plan.')

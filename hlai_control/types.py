@@ -1,0 +1,134 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+What travels between the pure modules: frozen values, never dictionaries.
+
+Axis letters, fixed once for the whole package:
+
+====== =====================================================
+B      batch (training samples, or any leading axes)
+K      candidate action sequences of a sampling planner
+E      members of an ensemble
+T      time steps of a horizon
+S      state coordinates (positions, then rates)
+A      actuators
+Z      components of the latent z
+C      cost terms
+====== =====================================================
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """
+    The state as perception believes it, at the stamp of the measurement.
+
+    :param mean: S coordinates, positions then rates.
+    :param std: S standard deviations, same units.
+    """
+
+    mean: Float[Tensor, ' S']
+    std: Float[Tensor, ' S']
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    An action sequence and what the agent expects of it.
+
+    :param actions: the commands, within the limits.
+    :param states: the predicted mean states; ``states[0]`` is the start.
+    :param energy: F, discounted stage costs plus the critic's terminal value.
+    :param anticipated: the critic's value of ``states[T]``.
+    :param iterations: refinements made within the budget.
+    :param rejected: candidates that lost because they were not finite.
+    :param gains: feedback ``a[t] = actions[t] + gains[t] (s - states[t])``,
+        or None if the planner makes none.
+    """
+
+    actions: Float[Tensor, 'T A']
+    states: Float[Tensor, 'T1 S']
+    energy: float
+    anticipated: float
+    iterations: int
+    rejected: int
+    gains: Float[Tensor, 'T A S'] | None = None
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Budget:
+    """
+    How much effort one plan may take; whichever bound comes first ends it.
+
+    Pure code reads no clock: in real time the actor's node passes one as
+    ``expired``; in lockstep only ``iterations`` counts, so that the same
+    seed gives the same plan on any machine.
+
+    :param iterations: refinements at most, 1 or more.
+    :param expired: asked between refinements; true ends the plan.
+    """
+
+    iterations: int
+    expired: Callable[[], bool] = field(default=_never)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """
+    One step of the real robot, delay already aligned.
+
+    :param state: estimate at the beginning of the step.
+    :param action: the command in effect during the step.
+    :param next_state: estimate at the end of the step.
+    """
+
+    state: Float[Tensor, ' S']
+    action: Float[Tensor, ' A']
+    next_state: Float[Tensor, ' S']
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Transitions as tensors, each row one :class:`Transition`."""
+
+    state: Float[Tensor, 'B S']
+    action: Float[Tensor, 'B A']
+    next_state: Float[Tensor, 'B S']
+
+
+def generator(seed: int, module: str) -> torch.Generator:
+    """
+    Random numbers of one module, independent of every other module's.
+
+    :param seed: the run's seed, any integer.
+    :param module: name of the module, ``'actor'``.
+    :returns: a CPU generator, equal for equal arguments on every machine.
+    """
+    import hashlib
+    digest = hashlib.sha256(f'{module}:{seed}'.encode()).digest()
+    made = torch.Generator()
+    made.manual_seed(int.from_bytes(digest[:7], 'big'))
+    return made
