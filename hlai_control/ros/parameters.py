@@ -1,0 +1,135 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Settings dataclasses <-> ROS parameters, with ranges, texts and validation.
+
+Parameters are validated when set (refused with a reason) and read when a
+node configures itself, so that nothing changes in the middle of a tick.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+from hlai_control.errors import HlaiError, SettingsError
+from hlai_control.settings import Settings
+from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescriptor,
+                                SetParametersResult)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+S = TypeVar('S', bound=Settings)
+
+LOCKSTEP, REALTIME = 'lockstep', 'realtime'
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    What every node of one run agrees on.
+
+    :param robot: name or path of the robot manifest.
+    :param task: name or path of the task.
+    :param mode: ``lockstep`` or ``realtime``.
+    :param seed: seed of every generator of the run.
+    :param run_dir: folder of the run's files; empty: keep nothing.
+    :param real_time_factor: stamp seconds per steady-clock second.
+    """
+
+    robot: str
+    task: str
+    mode: str
+    seed: int
+    run_dir: str
+    real_time_factor: float
+
+    @property
+    def lockstep(self) -> bool:
+        """Whether ticks wait for each other instead of for a clock."""
+        return self.mode == LOCKSTEP
+
+
+def declare_run(node: Node) -> None:
+    """Declare the parameters that :func:`read_run` reads."""
+    for name, default, text in (
+            ('robot', 'cartpole', 'Robot: a name of config/robots or a path to a YAML file.'),
+            ('task', 'swingup', 'Task: a name of config/tasks or a path to a YAML file.'),
+            ('mode', REALTIME, 'Time: realtime or lockstep.'),
+            ('seed', 0, 'Seed of every random generator, any integer.'),
+            ('run_dir', '', 'Folder for the files of the run; empty: keep nothing.'),
+            ('real_time_factor', 1.0, 'Simulated seconds per second.')):
+        node.declare_parameter(name, default, ParameterDescriptor(description=text))
+
+
+def read_run(node: Node) -> Run:
+    """
+    Read the run's parameters.
+
+    :raises SettingsError: if ``mode`` is unknown or the factor is not positive.
+    """
+    run = Run(**{item.name: node.get_parameter(item.name).value for item in fields(Run)})
+    if run.mode not in (LOCKSTEP, REALTIME):
+        raise SettingsError(f'mode = {run.mode!r}; valid: {REALTIME}, {LOCKSTEP}')
+    if not run.real_time_factor > 0.0:
+        raise SettingsError(f'real_time_factor = {run.real_time_factor}; valid: above 0')
+    return run
+
+
+def declare(node: Node, kinds: Sequence[type[Settings]]) -> None:
+    """
+    Declare every field of the settings classes, and refuse wrong values.
+
+    :param node: the node that gets the parameters.
+    :param kinds: classes with distinct field names.
+    """
+    for kind in kinds:
+        for item in fields(kind):  # type: ignore[arg-type]
+            node.declare_parameter(item.name, item.default, _descriptor(item))
+
+    def validate(changes: list[Parameter]) -> SetParametersResult:
+        changed = {parameter.name: parameter.value for parameter in changes}
+        try:
+            for kind in kinds:
+                read(node, kind, changed)
+        except (HlaiError, TypeError) as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(validate)
+
+
+def read(node: Node, kind: type[S], changed: dict[str, object] | None = None) -> S:
+    """
+    Build the settings from the node's parameters.
+
+    :param node: the node that declared them.
+    :param kind: the settings class.
+    :param changed: values that are about to replace the declared ones.
+    :raises SettingsError: if a value is out of range.
+    """
+    values = {item.name: node.get_parameter(item.name).value
+              for item in fields(kind)}  # type: ignore[arg-type]
+    values.update({key: value for key, value in (changed or {}).items() if key in values})
+    return kind(**values)
+
+
+def _descriptor(item) -> ParameterDescriptor:  # type: ignore[no-untyped-def]
+    text = item.metadata['doc']
+    low, high = item.metadata['low'], item.metadata['high']
+    if isinstance(item.default, int):
+        ranges = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]
+        return ParameterDescriptor(description=text, integer_range=ranges)
+    ranges = [FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)]
+    return ParameterDescriptor(description=text, floating_point_range=ranges)
