@@ -1,0 +1,170 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+A task as data: ``config/tasks/*.yaml`` read for one robot; torch-free.
+
+The goal gives each coordinate its target; a rate or an actuator that it does
+not name has the target 0. The terms say what distance from it costs.
+"""
+
+from dataclasses import dataclass
+import math
+from pathlib import Path
+
+from hlai_control.cost.solved import SolvedSpec, Within
+from hlai_control.cost.spec import CostSpec, KINDS, TermSpec
+from hlai_control.documents import read_document, suggest, unique, Value
+from hlai_control.resources import task_path
+from hlai_control.robots.manifest import RobotManifest
+
+MAX_WEIGHT = 1e6
+# The fields that a kind needs beside name, kind, coordinate and weight.
+_EXTRA = {'angle': (), 'quadratic': (), 'saturating': ('width',), 'barrier': ('limit',)}
+_COMMON = ('name', 'kind', 'coordinate', 'weight')
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    Where one coordinate shall be.
+
+    :param coordinate: name of a state coordinate.
+    :param value: its goal [m, rad, m/s or rad/s].
+    """
+
+    coordinate: str
+    value: float
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """
+    One task for one robot.
+
+    :param name: ``swingup``.
+    :param description: one sentence for people.
+    :param path: the file that it came from.
+    :param robot: name of the robot that it was read for.
+    :param goal: the targets, in the file's order.
+    :param cost: the terms and the discount.
+    :param solved: when the task counts as solved.
+    """
+
+    name: str
+    description: str
+    path: Path
+    robot: str
+    goal: tuple[Target, ...]
+    cost: CostSpec
+    solved: SolvedSpec
+
+
+def load_task(name_or_path: str, manifest: RobotManifest) -> TaskSpec:
+    """
+    Read and check a task for one robot.
+
+    :param name_or_path: ``swingup``, or the path of a ``.yaml`` file.
+    :param manifest: the robot whose coordinates the task speaks of.
+    :raises UsageError: if there is no such task.
+    :raises DocumentError: at the first wrong value.
+    """
+    path = task_path(name_or_path)
+    root = read_document(path).section(('name', 'description', 'robots', 'goal', 'discount',
+                                        'terms', 'solved'))
+    _check_robot(root['robots'], manifest)
+    goal = _goal(root['goal'], manifest)
+    name = root['name'].name()
+    places = root['terms'].items(least=1)
+    terms = tuple(_term(place, goal, manifest) for place in places)
+    unique(tuple(place.entries()['name'] for place in places),
+           tuple(term.name for term in terms), 'term name')
+    return TaskSpec(
+        name=name,
+        description=root['description'].text(),
+        path=path,
+        robot=manifest.name,
+        goal=tuple(Target(key, value) for key, value in goal.items()),
+        cost=CostSpec(task=name, discount=root['discount'].number(0.0, 1.0), terms=terms),
+        solved=_solved(root['solved'], goal, manifest))
+
+
+def _check_robot(value: Value, manifest: RobotManifest) -> None:
+    names = tuple(item.name() for item in value.items(least=1))
+    if manifest.name not in names:
+        raise value.error(f'a list with {manifest.name!r}, the robot that was asked for; '
+                          'or choose another task', f'robots {", ".join(names)}')
+
+
+def _goal(value: Value, manifest: RobotManifest) -> dict[str, float]:
+    states = manifest.layout.states
+    goal = {}
+    for key, item in value.entries().items():
+        if key not in states:
+            raise item.error(suggest(key, states), f'unknown coordinate {key!r}')
+        low, high = _range(key, manifest)
+        goal[key] = item.number(low, high)
+    return goal
+
+
+def _range(name: str, manifest: RobotManifest) -> tuple[float, float]:
+    for item in manifest.coordinates:
+        if name == item.name and item.kind == 'linear':
+            return item.low, item.high
+        if name == item.rate:
+            return -item.velocity_limit, item.velocity_limit
+    return -math.inf, math.inf
+
+
+def _term(value: Value, goal: dict[str, float], manifest: RobotManifest) -> TermSpec:
+    # The kind decides which fields are valid, so it is read before the rest.
+    kind = value.section(_COMMON, ('width', 'limit'))['kind'].choice(KINDS)
+    fields = value.section(_COMMON + _EXTRA[kind])
+    layout = manifest.layout
+    coordinate = fields['coordinate'].choice(layout.states + layout.actions)
+    angles = tuple(item.name for item in manifest.coordinates if item.kind == 'angle')
+    if kind == 'angle' and coordinate not in angles:
+        raise fields['coordinate'].error(f'for the kind angle, one of {", ".join(angles)}')
+    if kind != 'barrier':
+        _check_goal(fields['coordinate'], coordinate, goal, manifest)
+    # The dataclass knows the value of a field that this kind does not use.
+    extra = {name: fields[name].number(above=0.0) for name in _EXTRA[kind]}
+    return TermSpec(
+        name=fields['name'].name(), kind=kind, coordinate=coordinate,
+        weight=fields['weight'].number(0.0, MAX_WEIGHT),
+        goal=goal.get(coordinate, 0.0), **extra)
+
+
+def _check_goal(value: Value, coordinate: str, goal: dict[str, float],
+                manifest: RobotManifest) -> None:
+    if coordinate in manifest.layout.positions and coordinate not in goal:
+        raise value.error('a position that the goal names, '
+                          + suggest(coordinate, tuple(goal)), f'{coordinate!r} without a goal')
+
+
+def _solved(value: Value, goal: dict[str, float], manifest: RobotManifest) -> SolvedSpec:
+    fields = value.section(('within', 'hold_s'))
+    layout = manifest.layout
+    angles = {item.name for item in manifest.coordinates if item.kind == 'angle'}
+    within = []
+    for key, item in fields['within'].entries().items():
+        if key not in layout.states:
+            raise item.error(suggest(key, layout.states), f'unknown coordinate {key!r}')
+        _check_goal(item, key, goal, manifest)
+        within.append(Within(coordinate=key, tolerance=item.number(above=0.0),
+                             goal=goal.get(key, 0.0), is_angle=key in angles))
+    if not within:
+        raise fields['within'].error('one or more coordinates, "name: tolerance"')
+    return SolvedSpec(tuple(within), fields['hold_s'].number(0.0, 3600.0))

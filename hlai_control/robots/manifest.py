@@ -1,0 +1,357 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+A robot as data: ``config/robots/*.yaml`` read into frozen dataclasses.
+
+Everything that the rest of the package knows about a robot comes from here.
+SI units throughout; times on the wire are whole nanoseconds.
+"""
+
+from dataclasses import dataclass
+import math
+from pathlib import Path
+from xml.etree import ElementTree
+
+from hlai_control.documents import read_document, suggest, unique, Value
+from hlai_control.layout import Layout, RATE_SUFFIX
+from hlai_control.resources import robot_path
+
+MAX_DELAY_TICKS = 64
+KINDS = ('linear', 'angle')
+INTERFACES = ('effort', 'velocity', 'position')
+SAFE_COMMANDS = ('zero', 'hold')
+_REQUIRED = ('name', 'description', 'rate_hz', 'delay_ticks', 'command_timeout_s',
+             'safe_command', 'coordinates', 'actuators', 'mirror', 'topics', 'simulation')
+_JOINT_TYPES = {'linear': ('prismatic',), 'angle': ('continuous', 'revolute')}
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """
+    One position coordinate, and its rate.
+
+    :param name: its name on every signal topic.
+    :param joint: the joint whose position it is, in ``joint_states``.
+    :param kind: ``linear`` [m], or ``angle`` [rad], equal modulo 2 pi.
+    :param low: least position, -inf if there is no limit.
+    :param high: greatest position, inf if there is no limit.
+    :param velocity_limit: greatest speed, inf if there is no limit.
+    :param invariant: whether the dynamics do not depend on it.
+    :param noise_std: the sensor's standard deviation; None: not measured.
+    :param rate_noise_std: the same of the rate; None: not measured.
+    """
+
+    name: str
+    joint: str
+    kind: str
+    low: float
+    high: float
+    velocity_limit: float
+    invariant: bool
+    noise_std: float | None
+    rate_noise_std: float | None
+
+    @property
+    def rate(self) -> str:
+        """Name of the rate, ``<name>/rate``."""
+        return self.name + RATE_SUFFIX
+
+
+@dataclass(frozen=True)
+class Actuator:
+    """
+    One actuator, commanded through one ros2_control interface of one joint.
+
+    :param name: its name on every signal topic.
+    :param joint: the joint that it drives.
+    :param interface: ``effort`` [N or N m], ``velocity``, or ``position``.
+    :param low: least command.
+    :param high: greatest command.
+    :param rate_limit: greatest change of the command per second, inf: none.
+    """
+
+    name: str
+    joint: str
+    interface: str
+    low: float
+    high: float
+    rate_limit: float
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Names of the topics that the robot's own drivers use."""
+
+    joint_states: str
+    command: str
+    robot_description: str
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """
+    How PyBullet stands in for the robot.
+
+    :param urdf: the model file.
+    :param substeps: physics steps per control period.
+    :param joint_damping: of each joint, in the URDF's order of joints named
+        in the manifest [N s/m or N m s/rad].
+    :param initial: initial position of each coordinate, at rest.
+    """
+
+    urdf: Path
+    substeps: int
+    joint_damping: tuple[tuple[str, float], ...]
+    initial: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RobotManifest:
+    """
+    One robot.
+
+    :param name: ``cartpole``.
+    :param description: one sentence for people.
+    :param path: the file that it came from.
+    :param period_ns: the control period, exact [ns].
+    :param delay_ticks: ticks between a measurement and the moment at which
+        the command answering it takes effect.
+    :param command_timeout_s: after so long without a command the controller
+        sends zero [s]; None: it holds the last command for ever.
+    :param safe_command: ``zero`` or ``hold``: what is sent for want of better.
+    :param coordinates: the n position coordinates.
+    :param actuators: the A actuators, in the order of the command message.
+    :param mirror: coordinates and actuators whose common change of sign
+        leaves the dynamics unchanged.
+    :param topics: of the robot's drivers.
+    :param simulation: the PyBullet stand-in.
+    """
+
+    name: str
+    description: str
+    path: Path
+    period_ns: int
+    delay_ticks: int
+    command_timeout_s: float | None
+    safe_command: str
+    coordinates: tuple[Coordinate, ...]
+    actuators: tuple[Actuator, ...]
+    mirror: tuple[str, ...]
+    topics: Topics
+    simulation: Simulation
+
+    @property
+    def period_s(self) -> float:
+        """Control period [s]."""
+        return self.period_ns / 1e9
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Joint of each coordinate."""
+        return tuple(item.joint for item in self.coordinates)
+
+    @property
+    def layout(self) -> Layout:
+        """The shape of state and action, as the pure code needs it."""
+        noise = [item.noise_std for item in self.coordinates]
+        noise += [item.rate_noise_std for item in self.coordinates]
+        return Layout(
+            robot=self.name,
+            positions=tuple(item.name for item in self.coordinates),
+            actions=tuple(item.name for item in self.actuators),
+            period_s=self.period_s,
+            delay_ticks=self.delay_ticks,
+            angle=tuple(item.kind == 'angle' for item in self.coordinates),
+            invariant=tuple(item.invariant for item in self.coordinates),
+            mirror_positions=self._signs(tuple(item.name for item in self.coordinates)),
+            mirror_actions=self._signs(tuple(item.name for item in self.actuators)),
+            action_low=tuple(item.low for item in self.actuators),
+            action_high=tuple(item.high for item in self.actuators),
+            noise_std=tuple(math.nan if std is None else std for std in noise))
+
+    def _signs(self, names: tuple[str, ...]) -> tuple[float, ...]:
+        return tuple(-1.0 if name in self.mirror else 1.0 for name in names)
+
+
+def load_robot(name_or_path: str) -> RobotManifest:
+    """
+    Read and check a robot's manifest.
+
+    :param name_or_path: ``cartpole``, or the path of a ``.yaml`` file.
+    :raises UsageError: if there is no such robot.
+    :raises DocumentError: at the first wrong value.
+    """
+    path = robot_path(name_or_path)
+    document = read_document(path)
+    root = document.section(_REQUIRED)
+    coordinates = tuple(_coordinate(item) for item in root['coordinates'].items(least=1))
+    actuators = tuple(_actuator(item) for item in root['actuators'].items(least=1))
+    _check_names(root, coordinates, actuators)
+    rate_hz = root['rate_hz'].number(0.1, 10_000.0)
+    period_ns = round(1e9 / rate_hz)
+    return RobotManifest(
+        name=root['name'].name(),
+        description=root['description'].text(),
+        path=path,
+        period_ns=period_ns,
+        delay_ticks=root['delay_ticks'].whole(0, MAX_DELAY_TICKS),
+        command_timeout_s=root['command_timeout_s'].number_or_none(above=0.0, high=3600.0),
+        safe_command=_safe_command(root['safe_command'], actuators),
+        coordinates=coordinates,
+        actuators=actuators,
+        mirror=_mirror(root['mirror'], coordinates, actuators),
+        topics=_topics(root['topics']),
+        simulation=_simulation(root, path, coordinates, actuators, period_ns))
+
+
+def _coordinate(value: Value) -> Coordinate:
+    fields = value.section(('name', 'joint', 'kind', 'limits', 'velocity_limit', 'invariant',
+                            'noise_std', 'rate_noise_std'))
+    low, high = _limits(fields['limits'], none_allowed=True)
+    velocity_limit = fields['velocity_limit'].number_or_none(above=0.0)
+    return Coordinate(
+        name=fields['name'].name(), joint=fields['joint'].text(),
+        kind=fields['kind'].choice(KINDS), low=low, high=high,
+        velocity_limit=math.inf if velocity_limit is None else velocity_limit,
+        invariant=fields['invariant'].flag(),
+        noise_std=fields['noise_std'].number_or_none(low=0.0),
+        rate_noise_std=fields['rate_noise_std'].number_or_none(low=0.0))
+
+
+def _actuator(value: Value) -> Actuator:
+    fields = value.section(('name', 'joint', 'interface', 'limits', 'rate_limit'))
+    low, high = _limits(fields['limits'], none_allowed=False)
+    interface = fields['interface'].choice(INTERFACES)
+    if interface != 'position' and not low <= 0.0 <= high:
+        raise fields['limits'].error(f'limits of {interface} on both sides of 0, the safe command',
+                                     f'[{low:g}, {high:g}]')
+    rate_limit = fields['rate_limit'].number_or_none(above=0.0)
+    return Actuator(
+        name=fields['name'].name(), joint=fields['joint'].text(), interface=interface,
+        low=low, high=high, rate_limit=math.inf if rate_limit is None else rate_limit)
+
+
+def _limits(value: Value, none_allowed: bool) -> tuple[float, float]:
+    if none_allowed and value.is_none():
+        return -math.inf, math.inf
+    low, high = (item.number() for item in value.items(2, 2))
+    if low >= high:
+        raise value.error('the lower limit, then a greater one', f'[{low:g}, {high:g}]')
+    return low, high
+
+
+def _check_names(root: dict[str, Value], coordinates: tuple[Coordinate, ...],
+                 actuators: tuple[Actuator, ...]) -> None:
+    places = {kind: tuple(item.entries() for item in root[kind].items())
+              for kind in ('coordinates', 'actuators')}
+    unique(tuple(item['name'] for kind in places.values() for item in kind),
+           tuple(item.name for item in coordinates + actuators), 'name')
+    unique(tuple(item['joint'] for item in places['coordinates']),
+           tuple(item.joint for item in coordinates), 'joint of a coordinate')
+    unique(tuple(item['joint'] for item in places['actuators']),
+           tuple(item.joint for item in actuators), 'joint of an actuator')
+    joints = tuple(item.joint for item in coordinates)
+    for place, actuator in zip(places['actuators'], actuators, strict=True):
+        if actuator.joint not in joints:
+            raise place['joint'].error('a joint of a coordinate: '
+                                       + suggest(actuator.joint, joints))
+
+
+def _safe_command(value: Value, actuators: tuple[Actuator, ...]) -> str:
+    choice = value.choice(SAFE_COMMANDS)
+    position = tuple(item.interface == 'position' for item in actuators)
+    if choice == 'zero' and any(position):
+        raise value.error('hold; a position command of zero moves the robot')
+    if choice == 'hold' and not all(position):
+        raise value.error('zero; an effort or velocity that is held goes on moving the robot')
+    return choice
+
+
+def _mirror(value: Value, coordinates: tuple[Coordinate, ...],
+            actuators: tuple[Actuator, ...]) -> tuple[str, ...]:
+    valid = tuple(item.name for item in coordinates + actuators)
+    items = () if value.is_none() else value.items()
+    names = tuple(item.choice(valid) for item in items)
+    unique(items, names, 'mirrored name')
+    for place, name in zip(items, names, strict=True):
+        for item in coordinates + actuators:
+            if item.name == name and item.low != -item.high:
+                raise place.error('a name with limits that are equal on both sides of 0',
+                                  f'{name} with limits [{item.low:g}, {item.high:g}]')
+    return names
+
+
+def _topics(value: Value) -> Topics:
+    fields = value.section(('joint_states', 'command', 'robot_description'))
+    return Topics(**{key: _topic(item) for key, item in fields.items()})
+
+
+def _topic(value: Value) -> str:
+    text = value.text()
+    words = text.removeprefix('/').split('/')
+    if not all(word.isidentifier() and word.isascii() for word in words):
+        raise value.error("a ROS topic name: words of letters, digits and '_' joined by '/'")
+    return text
+
+
+def _simulation(root: dict[str, Value], path: Path, coordinates: tuple[Coordinate, ...],
+                actuators: tuple[Actuator, ...], period_ns: int) -> Simulation:
+    fields = root['simulation'].section(('urdf', 'step_s', 'joint_damping', 'initial'))
+    urdf = path.parent / fields['urdf'].text()
+    joints = _urdf_joints(fields['urdf'], urdf)
+    for place, coordinate in zip(root['coordinates'].items(), coordinates, strict=True):
+        _check_joint(place, coordinate, joints)
+    names = tuple(item.joint for item in coordinates)
+    damping = fields['joint_damping'].section(names)
+    return Simulation(
+        urdf=urdf, substeps=_substeps(fields['step_s'], period_ns),
+        joint_damping=tuple((name, damping[name].number(low=0.0)) for name in names),
+        initial=_initial(fields['initial'], coordinates))
+
+
+def _initial(value: Value, coordinates: tuple[Coordinate, ...]) -> tuple[float, ...]:
+    fields = value.section(tuple(item.name for item in coordinates))
+    return tuple(fields[item.name].number(item.low, item.high) for item in coordinates)
+
+
+def _substeps(value: Value, period_ns: int) -> int:
+    step_s = value.number(above=0.0)
+    count = period_ns / 1e9 / step_s
+    if not 1 <= round(count) <= 100_000 or abs(count - round(count)) > 1e-6 * count:
+        raise value.error('a time that fits a whole number of times, 1 to 100000, into the '
+                          f'control period of {period_ns / 1e9:g} s')
+    return round(count)
+
+
+def _urdf_joints(value: Value, urdf: Path) -> dict[str, str]:
+    """Type of each moving joint of the model, by name."""
+    try:
+        root = ElementTree.parse(urdf).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise value.error('a URDF file beside the manifest', f'{urdf} ({error})') from None
+    return {joint.get('name', ''): joint.get('type', '') for joint in root.findall('joint')
+            if joint.get('type') != 'fixed'}
+
+
+def _check_joint(place: Value, coordinate: Coordinate, joints: dict[str, str]) -> None:
+    value = place.entries()['joint']
+    if coordinate.joint not in joints:
+        raise value.error('a moving joint of the URDF: '
+                          + suggest(coordinate.joint, tuple(joints)))
+    types = _JOINT_TYPES[coordinate.kind]
+    if joints[coordinate.joint] not in types:
+        raise value.error(f'a {" or ".join(types)} joint, as {coordinate.kind} says',
+                          f'{coordinate.joint!r}, which is {joints[coordinate.joint]}')
