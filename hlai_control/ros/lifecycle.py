@@ -1,0 +1,163 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The managed node: configure loads and warms up, only active moves.
+
+Subclasses fill in four steps (:meth:`ManagedNode.setup`, ``start``, ``stop``,
+``teardown``) and :meth:`ManagedNode.work`; transitions, parameters, bad input
+and diagnostics are handled here, once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hlai_control.errors import HlaiError
+from hlai_control.ros.diagnostics import Diagnostics, ERROR
+from hlai_control.ros.parameters import declare, declare_run, read_run, Run
+from hlai_control.ros.peers import Peers
+from hlai_control.settings import Settings
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+
+DIAGNOSTICS_PERIOD_S = 1.0
+JOIN_PERIOD_S = 0.05
+
+
+class ManagedNode(LifecycleNode):
+    """
+    A lifecycle node of the graph.
+
+    :param name: node name, as in ``graph.NODES``.
+    :param component: what it does, for ``/diagnostics``.
+    :param kinds: settings classes that become its parameters.
+    """
+
+    def __init__(self, name: str, component: str, kinds: Sequence[type[Settings]] = ()) -> None:
+        """Declare everything; nothing heavy is loaded before configure."""
+        super().__init__(name)
+        declare_run(self)
+        declare(self, kinds)
+        self.handled = 0
+        self.active = False
+        self.diagnostics = Diagnostics(self, component)
+        self.peers = Peers(self, self.diagnostics)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self.diagnostics.publish, clock=steady)
+        self._join_timer = self.create_timer(JOIN_PERIOD_S, self._report_peers, clock=steady)
+        self._report('unconfigured')
+
+    # What a subclass fills in.
+
+    def setup(self, run: Run) -> None:
+        """Load, create endpoints with :attr:`peers`, warm up."""
+
+    def start(self) -> None:
+        """Become active."""
+
+    def stop(self) -> None:
+        """Become inactive; leave whatever is commanded safe."""
+
+    def teardown(self) -> None:
+        """Drop what setup made, endpoints excepted (they are closed here)."""
+
+    def work(self) -> bool:
+        """Do one piece of work; true if there is more to do at once."""
+        return False
+
+    # Endpoints.
+
+    def speak(self, kind: Any, topic: str, qos: QoSProfile) -> Publisher:
+        """Create a publisher that lives until cleanup."""
+        return self.peers.speak(kind, topic, qos)
+
+    def listen(self, kind: Any, topic: str, callback: Callable[[Any], None],
+               qos: QoSProfile, name: str | None = None) -> None:
+        """Create a subscription that lives until cleanup and acts only while active."""
+        def when_active(message: Any) -> None:
+            if self.active:
+                callback(message)
+
+        self.peers.listen(kind, topic, when_active, qos, name)
+
+    def listen_always(self, kind: Any, topic: str, callback: Callable[[Any], None],
+                      qos: QoSProfile) -> None:
+        """Create a subscription to a function: it counts while inactive, too."""
+        self.peers.listen(kind, topic, callback, qos)
+
+    # Transitions.
+
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        """Run :meth:`setup`; an HlaiError is reported and refuses the transition."""
+        try:
+            self.setup(read_run(self))
+        except HlaiError as error:
+            self.get_logger().error(str(error))
+            self.diagnostics.state(f'configure failed: {error}', ERROR)
+            self.peers.close()
+            return TransitionCallbackReturn.FAILURE
+        self._report('inactive')
+        return super().on_configure(state)
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        """Run :meth:`start`."""
+        self.start()
+        self.active = True
+        self._join_timer.reset()
+        self._report('active')
+        self._report_peers()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        """Run :meth:`stop`."""
+        self.active = False
+        self.stop()
+        self._report('inactive')
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        """Run :meth:`teardown` and close every endpoint."""
+        self.teardown()
+        self.peers.close()
+        self._report('unconfigured')
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        """Leave from wherever we are."""
+        self.close()
+        return super().on_shutdown(state)
+
+    def close(self) -> None:
+        """Stop if active; called by the process loop on its way out."""
+        if self.active:
+            self.active = False
+            self.stop()
+
+    def _report(self, state: str) -> None:
+        self.diagnostics.fact('lifecycle', state)
+        self.diagnostics.fact('missing', 'not active')
+        self.diagnostics.state(state)
+
+    def _report_peers(self) -> None:
+        """Say who is missing until nobody is; then rest until the next activation."""
+        if not self.active:
+            return
+        missing = '; '.join(self.peers.missing())
+        self.diagnostics.fact('missing', missing)
+        if not missing:
+            self.diagnostics.publish()
+            self._join_timer.cancel()

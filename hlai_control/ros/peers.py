@@ -1,0 +1,101 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Endpoints of a node, and whether all peers of the graph have joined them.
+
+Tick 0 of a run may only be released when every subscription of the graph
+description is matched; each node answers for its own endpoints, because
+discovery seen from elsewhere says nothing about them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from hlai_control.errors import HlaiError
+from hlai_control.graph import expected_subscribers, publisher_of
+from hlai_control.ros.diagnostics import Diagnostics
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+
+
+class Peers:
+    """
+    Creates, guards and destroys the publishers and subscriptions of a node.
+
+    :param node: the node that owns the endpoints.
+    :param diagnostics: where a callback's HlaiError is counted by its text.
+    """
+
+    def __init__(self, node: Node, diagnostics: Diagnostics) -> None:
+        """Begin without endpoints."""
+        self._node = node
+        self._diagnostics = diagnostics
+        self._publishers: list[tuple[str, Publisher]] = []
+        self._subscriptions: list[tuple[str, Subscription]] = []
+
+    def speak(self, kind: Any, topic: str, qos: QoSProfile, name: str | None = None) -> Publisher:
+        """
+        Create a publisher.
+
+        :param name: the topic's name on the wire if it differs from its
+            name in the graph (the manifest may rename robot topics).
+        """
+        publisher = self._node.create_publisher(kind, name or topic, qos)
+        self._publishers.append((topic, publisher))
+        return publisher
+
+    def listen(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile,
+               name: str | None = None) -> None:
+        """
+        Subscribe; what the callback refuses is counted, never propagated.
+
+        :param name: the topic's name on the wire if it differs.
+        """
+        def guarded(message: Any) -> None:
+            self._node.handled += 1  # type: ignore[attr-defined]
+            try:
+                callback(message)
+            except HlaiError as error:
+                self._diagnostics.count(f'{topic}: {error}')
+
+        def incompatible(_event: Any) -> None:
+            self._diagnostics.count(f'{topic}: a publisher offers an incompatible QoS')
+
+        subscription = self._node.create_subscription(
+            kind, name or topic, guarded, qos,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible))
+        self._subscriptions.append((topic, subscription))
+
+    def missing(self) -> tuple[str, ...]:
+        """Return one text per endpoint that still waits for a peer."""
+        waits = [f'{topic}: {publisher.get_subscription_count()} of '
+                 f'{expected_subscribers(topic)} subscribers'
+                 for topic, publisher in self._publishers
+                 if publisher.get_subscription_count() < expected_subscribers(topic)]
+        waits += [f'{topic}: no publisher (expected: {publisher_of(topic)})'
+                  for topic, subscription in self._subscriptions
+                  if publisher_of(topic) and subscription.get_publisher_count() == 0]
+        return tuple(waits)
+
+    def close(self) -> None:
+        """Destroy all endpoints."""
+        for _, publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+        for _, subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._publishers, self._subscriptions = [], []
