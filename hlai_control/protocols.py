@@ -64,7 +64,7 @@ class CostFunction(Protocol):
         """Weighted terms, each at least zero, per control period."""
 
     def stage(self, state: Float[Tensor, '*B S'],
-              action: Float[Tensor, '*B A']) -> Float[Tensor, '*B']:
+              action: Float[Tensor, '*B A']) -> Float[Tensor, ' *B']:
         """Sum of the terms."""
 
 
@@ -72,7 +72,7 @@ class CostFunction(Protocol):
 class ValueFunction(Protocol):
     """Critic: V(s) ~ expected discounted future cost from s on."""
 
-    def value(self, state: Float[Tensor, '*B S']) -> Float[Tensor, '*B']:
+    def value(self, state: Float[Tensor, '*B S']) -> Float[Tensor, ' *B']:
         """Anticipate the cost."""
 
 

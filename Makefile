@@ -1,0 +1,44 @@
+# Every target that needs .venv makes it first; that is quick when nothing has changed.
+#
+#     make demo ARGS='seed:=3 rviz:=true' KEEP=1
+
+SHELL := /bin/bash
+BIN := .venv/bin
+ARGS ?=
+PYTEST_ARGS ?=
+# The demo ends when the task is solved; KEEP=1 keeps it running.
+STOP := $(if $(KEEP),,stop_when:=solved)
+
+# A sourced ROS install (or another venv's wheels) would be found before what .venv holds.
+unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH COLCON_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint type unit format clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup:  ## build .venv, or bring it up to date
+	@scripts/setup_venv
+
+demo: setup  ## the cart-pole learns to swing up (KEEP=1: go on after; ARGS='seed:=3': passed on)
+	$(BIN)/hlai up robot:=cartpole task:=swingup $(STOP) $(ARGS)
+
+test: lint type unit  ## every check: lint, types, tests
+
+lint: setup  ## ruff, flake8 and pydocstyle with ament's rules
+	$(BIN)/ruff check --quiet .
+	$(BIN)/flake8
+
+type: setup  ## mypy
+	$(BIN)/mypy
+
+unit: setup  ## every test (PYTEST_ARGS='-k planner': only some)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+format: setup  ## order imports and mend what ruff can
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove all that is built, .venv too
+	rm -rf .venv build install log dist runs *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
