@@ -1,0 +1,72 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The configuration that the configurator publishes, as JSON on a latched topic."""
+
+from dataclasses import asdict, dataclass, fields
+import json
+
+from hlai_control.errors import SignalError
+
+RUN, HOLD = 'run', 'hold'
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """
+    What the one engine is set up for.
+
+    :param version: counts up from 1.
+    :param from_ns: stamp of the first tick that it is meant for [ns].
+    :param task: name or path of the task.
+    :param mode: ``run``: explore, then plan; ``hold``: safe command only.
+    :param horizon: planning horizon [ticks]; 0: the actor's own setting.
+    :param iterations: refinements per plan; 0: the actor's own setting.
+    :param explore_ticks: transitions to make at random before planning.
+    :param reason: why this configuration was chosen, for people.
+    """
+
+    version: int
+    from_ns: int
+    task: str
+    mode: str
+    horizon: int
+    iterations: int
+    explore_ticks: int
+    reason: str
+
+    def to_json(self) -> str:
+        """Return the text that travels."""
+        return json.dumps(asdict(self))
+
+
+def from_json(text: str) -> Configuration:
+    """
+    Read a configuration.
+
+    :raises SignalError: if a field is missing, unknown, of another type, or
+        the mode is not a valid one.
+    """
+    try:
+        values = json.loads(text)
+        configuration = Configuration(**values)
+    except (ValueError, TypeError) as error:
+        raise SignalError(f'not a configuration: {error}') from None
+    for item in fields(Configuration):
+        value = values[item.name]
+        if type(value) is not item.type:
+            raise SignalError(f'configuration.{item.name} is {value!r}; valid: {item.type}')
+    if configuration.mode not in (RUN, HOLD):
+        raise SignalError(f'configuration.mode is {configuration.mode!r}; valid: {RUN}, {HOLD}')
+    return configuration

@@ -1,0 +1,133 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The cost node: owns the terms, weights and goal of the task.
+
+It publishes the cost specification that planners and critics use, reports
+each term of what really happens, and says how long the goal has been held.
+"""
+
+import sys
+
+from hlai_control.configurator.configuration import from_json
+from hlai_control.cost.function import TaskCost
+from hlai_control.cost.published import PublishedCost
+from hlai_control.cost.solved import at_goal
+from hlai_control.cost.task import load_task
+from hlai_control.graph import APPLIED, CONFIGURATION, COST, STATE, TERMS
+from hlai_control.learning.pairing import Joined, Pairing
+from hlai_control.learning.versions import tick_of
+from hlai_control.robots.manifest import load_robot
+from hlai_control.ros.lifecycle import ManagedNode
+from hlai_control.ros.parameters import Run
+from hlai_control.ros.process import run as run_node
+from hlai_control.ros.qos import FUNCTION, learner
+from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
+import numpy as np
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+import torch
+
+
+class CostNode(ManagedNode):
+    """Computes the objective; nothing in it is learned."""
+
+    def __init__(self) -> None:
+        """Declare the parameters."""
+        super().__init__('cost', 'Objective')
+
+    def setup(self, run: Run) -> None:
+        """Load robot and task, and join their topics."""
+        self._manifest = load_robot(run.robot)
+        self._layout = self._manifest.layout
+        qos = learner(1.0 / self._layout.period_s)
+        self._specification = self.speak(String, COST, FUNCTION)
+        self._terms = self.speak(JointState, TERMS, qos)
+        self._version = 0
+        self._pending: PublishedCost | None = None
+        self._load(run.task, 0)
+        self.listen(JointState, STATE, self._on_state, qos)
+        self.listen(JointState, APPLIED, self._on_applied, qos)
+        self.listen(String, CONFIGURATION, self._on_configuration, FUNCTION)
+
+        self._lockstep = run.lockstep
+
+    def start(self) -> None:
+        """Begin a new account of the motion."""
+        self._gate = StampGate()
+        self._pairing = Pairing(self._layout.delay_ticks, self._layout.action_size,
+                                patient=self._lockstep)
+        self._held_since_ns: int | None = None
+
+    def _load(self, task_name: str, from_ns: int) -> None:
+        self._task_name = task_name
+        task = load_task(task_name, self._manifest)
+        self._version += 1
+        self._pending = PublishedCost(self._version, from_ns, task.cost)
+        self._next_solved = task.solved
+        self._specification.publish(String(data=self._pending.to_json()))
+
+    def _on_configuration(self, message: String) -> None:
+        configuration = from_json(message.data)
+        if configuration.task != self._task_name:
+            self._load(configuration.task, configuration.from_ns)
+
+    def _on_applied(self, message: JointState) -> None:
+        signal = from_message(message, self._layout.actions)
+        tick = tick_of(signal.stamp_ns, self._manifest.period_ns)
+        self._pairing.applied(tick, signal.values)
+        self._account()
+
+    def _on_state(self, message: JointState) -> None:
+        signal = from_message(message, self._layout.states)
+        self._gate.check(signal.stamp_ns)
+        tick = tick_of(signal.stamp_ns, self._manifest.period_ns)
+        self._pairing.state(tick, signal.stamp_ns, signal.values)
+        self._account()
+
+    def _account(self) -> None:
+        """Report each completed step: its end state and the command that led there."""
+        while (joined := self._pairing.pop()) is not None:
+            self._report_cost(joined)
+
+    def _report_cost(self, joined: Joined) -> None:
+        if self._pending is not None and joined.stamp_ns >= self._pending.from_ns:
+            self._cost = TaskCost(self._layout, self._pending.spec)
+            self._solved, self._held_since_ns, self._pending = self._next_solved, None, None
+        with torch.inference_mode():
+            terms = self._cost.terms(torch.from_numpy(joined.next_state).float(),
+                                     torch.from_numpy(joined.action).float()).double().numpy()
+        values = np.concatenate([terms, [terms.sum(), self._hold(joined), self._solved.hold_s]])
+        self._terms.publish(to_message(Signal(
+            joined.stamp_ns, self._cost.names + ('total', 'held_s', 'hold_s'), values)))
+
+    def _hold(self, joined: Joined) -> float:
+        """Return for how long the goal has been held [s], -1 outside it."""
+        state = dict(zip(self._layout.states, joined.next_state, strict=True))
+        if not at_goal(self._solved, state):
+            self._held_since_ns = None
+            return -1.0
+        if self._held_since_ns is None:
+            self._held_since_ns = joined.stamp_ns
+        return (joined.stamp_ns - self._held_since_ns) * 1e-9
+
+
+def main() -> int:
+    """Run the cost node."""
+    return run_node(CostNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,131 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The perception node: joint states in, s[t] with its uncertainty out.
+
+Rejects what cannot be used, reorders by name, filters, stamps with the
+measurement's time. In real time late data is stale; in lockstep age means
+nothing.
+"""
+
+import sys
+import time
+
+from hlai_control.errors import SignalError
+from hlai_control.graph import STATE
+from hlai_control.layout import STD_SUFFIX
+from hlai_control.perception.kalman import KalmanEstimator
+from hlai_control.robots.manifest import load_robot, RobotManifest
+from hlai_control.ros.freshness import Freshness
+from hlai_control.ros.lifecycle import ManagedNode
+from hlai_control.ros.parameters import read, Run
+from hlai_control.ros.process import raise_priority, run as run_node
+from hlai_control.ros.qos import learner, SENSOR
+from hlai_control.ros.signals import Signal, stamp_to_ns, StampGate, to_message
+from hlai_control.settings import PerceptionSettings
+import numpy as np
+from sensor_msgs.msg import JointState
+import torch
+
+STALE_S = 0.15
+# After a longer gap the filter begins anew instead of predicting blindly.
+RESET_TICKS = 10
+
+
+def measurement(message: JointState, manifest: RobotManifest) -> torch.Tensor:
+    """
+    Read the manifest's coordinates from joint states in any order.
+
+    :returns: S values, positions then rates; NaN where the manifest says
+        that nothing measures the coordinate.
+    :raises SignalError: missing joint, wrong length, non-finite value.
+    """
+    names = list(message.name)
+    if len(set(names)) != len(names):
+        raise SignalError('duplicated name')
+    parts = []
+    for field, measured in (
+            (message.position, [c.noise_std is not None for c in manifest.coordinates]),
+            (message.velocity, [c.rate_noise_std is not None for c in manifest.coordinates])):
+        if any(measured) and len(field) != len(names):
+            raise SignalError('wrong length')
+        for joint, wanted in zip(manifest.joints, measured, strict=True):
+            if wanted and joint not in names:
+                raise SignalError(f'missing joint {joint}')
+            parts.append(field[names.index(joint)] if wanted else np.nan)
+            if wanted and not np.isfinite(parts[-1]):
+                raise SignalError('non-finite')
+    return torch.tensor(parts, dtype=torch.float64)
+
+
+class PerceptionNode(ManagedNode):
+    """Estimates the state of the robot, once per measurement."""
+
+    def __init__(self) -> None:
+        """Declare the parameters."""
+        super().__init__('perception', 'State estimator', [PerceptionSettings])
+
+    def setup(self, run: Run) -> None:
+        """Load the robot, and join its joint states."""
+        self._manifest = load_robot(run.robot)
+        layout = self._manifest.layout
+        self._estimator = KalmanEstimator(layout, read(self, PerceptionSettings))
+        self._names = layout.states + tuple(name + STD_SUFFIX for name in layout.states)
+        self._lockstep = run.lockstep
+        self._rate = run.real_time_factor
+        self._publisher = self.speak(JointState, STATE, learner(1.0 / layout.period_s))
+        # The barrier must not lose a measurement; real sensors may be best effort.
+        qos = learner(1.0 / layout.period_s) if run.lockstep else SENSOR
+        self.listen(JointState, 'joint_states', self._on_joint_states, qos,
+                    self._manifest.topics.joint_states)
+        self.diagnostics.fact('priority', 'lockstep' if run.lockstep else raise_priority())
+
+    def start(self) -> None:
+        """Begin with no belief."""
+        self._gate = StampGate()
+        self._freshness = Freshness(STALE_S, self._rate)
+        self._estimator.reset()
+
+    def _on_joint_states(self, message: JointState) -> None:
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        measured = measurement(message, self._manifest)
+        if not self._lockstep:
+            self._freshness.check(stamp_ns, time.monotonic())
+        previous_ns = self._gate.last_ns
+        self._gate.check(stamp_ns)
+        self._advance(previous_ns, stamp_ns)
+        estimate = self._estimator.correct(measured)
+        values = torch.cat([estimate.mean, estimate.std]).double().numpy()
+        self._publisher.publish(to_message(Signal(stamp_ns, self._names, values)))
+
+    def _advance(self, previous_ns: int | None, stamp_ns: int) -> None:
+        if previous_ns is None:
+            return
+        ticks = round((stamp_ns - previous_ns) / self._manifest.period_ns)
+        if ticks > RESET_TICKS:
+            self.diagnostics.count('joint_states: gap, estimator reset')
+            self._estimator.reset()
+            return
+        for _ in range(ticks):
+            self._estimator.predict()
+
+
+def main() -> int:
+    """Run the perception node."""
+    return run_node(PerceptionNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
