@@ -19,15 +19,16 @@ Nothing about the nodes is decided here: they are ``hlai_control.graph.NODES``.
 ROS_DOMAIN_ID and the discovery range are left as they are set.
 """
 
-from hlai_control.graph import NODES, NodeSpec
-from hlai_control.resources import share_directory, task_path
-from hlai_control.robots.manifest import load_robot
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from hlai_control.graph import NODES, NodeSpec
+from hlai_control.resources import share_directory, task_path
+from hlai_control.robots.manifest import load_robot
 
 # Name, default, what it is.
 ARGUMENTS = (
