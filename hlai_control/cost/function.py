@@ -1,0 +1,126 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The cost of a task: differentiable, at least zero, with nothing in it learned."""
+
+from jaxtyping import Float
+import torch
+from torch import nn, Tensor
+
+from hlai_control.cost import terms
+from hlai_control.cost.spec import CostSpec, KINDS, TermSpec
+from hlai_control.errors import SettingsError
+from hlai_control.layout import Layout
+
+
+class TaskCost(nn.Module):
+    """
+    Sum of a task's weighted terms, as ``protocols.CostFunction`` states.
+
+    Terms of one kind are computed together, as columns of one tensor; that
+    keeps a planner's inner loop short. The numbers live in buffers, so that
+    ``to(device)`` moves them, and there is no parameter.
+
+    :param layout: names of the coordinates.
+    :param spec: the terms.
+    :raises SettingsError: if a term names an unknown coordinate, or is
+        quadratic in an angle.
+    """
+
+    def __init__(self, layout: Layout, spec: CostSpec) -> None:
+        """Resolve each term's coordinate and group the terms by kind."""
+        super().__init__()
+        self._names = tuple(term.name for term in spec.terms)
+        self.discount = spec.discount
+        columns = layout.states + layout.actions
+        turns = layout.angle + (False,) * (len(columns) - len(layout.angle))
+        for term in spec.terms:
+            _check(term, columns, turns)
+        groups = [[term for term in spec.terms if term.kind == kind] for kind in KINDS]
+        order = [term.name for group in groups for term in group]
+        self._order = tuple(order.index(name) for name in self._names)
+        self._present = tuple(bool(group) for group in groups)
+        for kind, group in zip(KINDS, groups, strict=True):
+            self._add(kind, 'index', [columns.index(term.coordinate) for term in group])
+            self._add(kind, 'goal', [term.goal for term in group])
+            self._add(kind, 'weight', [term.weight for term in group])
+            self._add(kind, 'limit', [term.limit for term in group])
+            self._add(kind, 'width', [term.width for term in group])
+        self._add('saturating', 'turn',
+                  [turns[columns.index(term.coordinate)] for term in groups[2]])
+
+    def _add(self, kind: str, name: str, values: list) -> None:
+        dtype = {'index': torch.long, 'turn': torch.bool}.get(name, torch.float32)
+        self.register_buffer(f'{kind}_{name}', torch.tensor(values, dtype=dtype))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the C terms, in the order of the task."""
+        return self._names
+
+    def terms(self, state: Float[Tensor, '*B S'],
+              action: Float[Tensor, '*B A']) -> Float[Tensor, '*B C']:
+        """
+        Weigh each term, in the order of ``names``.
+
+        :param state: states, SI units.
+        :param action: the commands in effect at those states.
+        :returns: costs per control period, each at least zero.
+        """
+        parts = self._parts(torch.cat([state, action], dim=-1))
+        return torch.cat(parts, dim=-1)[..., list(self._order)]
+
+    def stage(self, state: Float[Tensor, '*B S'],
+              action: Float[Tensor, '*B A']) -> Float[Tensor, '*B']:
+        """
+        Sum the terms; a state that is not finite never costs a finite amount.
+
+        :param state: states, SI units.
+        :param action: the commands in effect at those states.
+        :returns: cost per control period.
+        """
+        both = torch.cat([state, action], dim=-1)
+        # 0 * x is 0, or NaN for NaN and inf: also coordinates without a term count.
+        return torch.cat([*self._parts(both), both * 0.0], dim=-1).sum(dim=-1)
+
+    def _parts(self, both: Float[Tensor, '*B N']) -> list[Tensor]:
+        parts = []
+        if self._present[0]:
+            x = both[..., self.angle_index]
+            parts.append(terms.angle(x, self.angle_goal) * self.angle_weight)
+        if self._present[1]:
+            x = both[..., self.quadratic_index]
+            parts.append(terms.quadratic(x, self.quadratic_goal) * self.quadratic_weight)
+        if self._present[2]:
+            squared = self._squared(both[..., self.saturating_index])
+            parts.append(terms.saturating(squared, self.saturating_width)
+                         * self.saturating_weight)
+        if self._present[3]:
+            x = both[..., self.barrier_index]
+            parts.append(terms.barrier(x, self.barrier_limit) * self.barrier_weight)
+        return parts
+
+    def _squared(self, x: Float[Tensor, '*B N']) -> Float[Tensor, '*B N']:
+        return torch.where(self.saturating_turn, 2.0 * terms.angle(x, self.saturating_goal),
+                           terms.quadratic(x, self.saturating_goal))
+
+
+def _check(term: TermSpec, columns: tuple[str, ...], turns: tuple[bool, ...]) -> None:
+    if term.coordinate not in columns:
+        raise SettingsError(f'term {term.name!r}: coordinate {term.coordinate!r} is not one of '
+                            f'{", ".join(columns)}')
+    if term.kind == 'quadratic' and turns[columns.index(term.coordinate)]:
+        raise SettingsError(f'term {term.name!r}: {term.coordinate!r} is an angle, equal after '
+                            'whole turns; use kind angle or saturating')
