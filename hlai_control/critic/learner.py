@@ -1,0 +1,146 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""How the critic learns: temporal differences over real and imagined steps."""
+
+from copy import deepcopy
+
+from jaxtyping import Float
+import torch
+from torch import Tensor
+
+from hlai_control.critic.value import ValueNetwork
+from hlai_control.layout import Layout
+from hlai_control.learning.replay import Replay
+from hlai_control.protocols import CostFunction, Dynamics
+from hlai_control.settings import CriticSettings
+from hlai_control.types import Transition
+
+# Actions tried per state and imagined step, beside both limits and doing nothing.
+_TRIED = 5
+
+
+class CriticLearner:
+    """
+    Fitted value iteration along imagined roll-outs, anchored in real steps.
+
+    From states that the robot visited, the world model is followed for a few
+    ticks under the best of a handful of tried actions, judged by one step of
+    look-ahead and the target network. Every state on the way is regressed on
+    its own n-step return (model-based value expansion: Feinberg et al. 2018),
+    and every recorded step on its one-step return.
+
+    :param layout: the robot.
+    :param cost: the stage cost; nothing in it is learned.
+    :param discount: per control period.
+    :param settings: sizes and rates.
+    :param generator: draws initial weights, batches and tried actions.
+    """
+
+    def __init__(self, layout: Layout, cost: CostFunction, discount: float,
+                 settings: CriticSettings, generator: torch.Generator) -> None:
+        """Begin with a constant value and an empty memory."""
+        self._cost, self._discount = cost, discount
+        self._settings, self._generator = settings, generator
+        self._value = ValueNetwork(layout, settings, generator)
+        self._target = deepcopy(self._value)
+        self._optimiser = torch.optim.Adam(
+            self._value.network.parameters(), lr=settings.learning_rate, fused=True)
+        self._moments = torch.zeros(2, len(self._value.features.signs), dtype=torch.float64)
+        self._mean_cost, self._worst_cost = 0.0, 0.0
+        self._low = torch.tensor(layout.action_low)
+        self._high = torch.tensor(layout.action_high)
+        self.replay = Replay(layout)
+
+    @property
+    def value(self) -> ValueNetwork:
+        """The value function as trained so far."""
+        return self._value
+
+    def add(self, transition: Transition) -> None:
+        """
+        Remember one transition and let the scales follow it.
+
+        :raises SignalError: if a number in it is not finite.
+        """
+        self.replay.add(transition)
+        share = 1.0 / self.replay.total
+        raw = self._value.features.raw(transition.state).double()
+        self._moments.lerp_(torch.stack([raw, raw.square()]), share)
+        stage = float(self._cost.stage(transition.state, transition.action))
+        self._mean_cost += share * (stage - self._mean_cost)
+        self._worst_cost = max(self._worst_cost, stage)
+        for network in (self._value, self._target):
+            network.features.normalise(*self._moments.float())
+            network.unit.fill_(max(self._mean_cost, 1e-6) / (1.0 - self._discount + 1e-3))
+            network.ceiling.fill_(max(self._worst_cost, 1e-6) / (1.0 - self._discount + 1e-3))
+
+    def update(self, dynamics: Dynamics) -> float:
+        """
+        Make one Adam update and let the target follow; its cost is constant.
+
+        :param dynamics: the world model to imagine with.
+        :returns: the loss, in units of the value's own scale, squared.
+        :raises ShapeError: if nothing has been added yet.
+        """
+        states, returns = self._targets(dynamics)
+        error = (self._value.value(states) - returns) / self._value.unit
+        loss = torch.nn.functional.smooth_l1_loss(error, torch.zeros_like(error))
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self._target.network.parameters()),
+                                 list(self._value.network.parameters()),
+                                 self._settings.target_rate)
+        return loss.item()
+
+    @torch.no_grad()
+    def _targets(self, dynamics: Dynamics) -> tuple[Float[Tensor, 'B S'], Float[Tensor, ' B']]:
+        rows = self.replay.sample(self._settings.batch, self._generator)
+        recorded = self._cost.stage(rows.state, rows.action)
+        recorded = recorded + self._discount * self._target.value(rows.next_state)
+        state, states, stages = rows.state, [], []
+        for _ in range(self._settings.imagined_steps):
+            states.append(state)
+            state, stage, ahead = self._greedy(state, dynamics)
+            stages.append(stage)
+        returns = []
+        for stage in reversed(stages):
+            ahead = stage + self._discount * ahead
+            returns.append(ahead)
+        return (torch.cat([rows.state, *states]),
+                torch.cat([recorded, *reversed(returns)]))
+
+    def _greedy(self, state: Float[Tensor, 'B S'], dynamics: Dynamics
+                ) -> tuple[Float[Tensor, 'B S'], Float[Tensor, ' B'], Float[Tensor, ' B']]:
+        # Next state, stage cost and value ahead of the best action tried in each state.
+        tried = self._tried(state.shape[0])
+        count = tried.shape[1]
+        spread = state.unsqueeze(1).expand(-1, count, -1)
+        ahead = dynamics.step(spread.expand(dynamics.members, -1, -1, -1), tried)
+        value = self._target.value(ahead).mean(dim=0)
+        stage = self._cost.stage(spread, tried)
+        best = (stage + self._discount * value).argmin(dim=1)
+        row = torch.arange(state.shape[0])
+        member = torch.randint(dynamics.members, (1,), generator=self._generator)
+        return ahead[member.item(), row, best], stage[row, best], value[row, best]
+
+    def _tried(self, batch: int) -> Float[Tensor, 'B M A']:
+        size = self._low.shape[0]
+        share = torch.rand(batch, _TRIED, size, generator=self._generator)
+        drawn = self._low + share * (self._high - self._low)
+        fixed = torch.stack([self._low, 0.5 * (self._low + self._high), self._high])
+        return torch.cat([drawn, fixed.expand(batch, -1, -1)], dim=1)

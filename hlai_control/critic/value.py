@@ -1,0 +1,74 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The critic's network: V(s), anticipated cost, at least zero and never above a ceiling."""
+
+from collections.abc import Mapping
+
+from jaxtyping import Float
+import torch
+from torch import nn, Tensor
+from torch.nn.functional import softplus
+
+from hlai_control.layout import Layout
+from hlai_control.learning.networks import MirrorMlp
+from hlai_control.settings import CriticSettings
+from hlai_control.world_model.features import Features
+
+
+class ValueNetwork(nn.Module):
+    """
+    V(s) = min(unit * softplus(MLP(features of s)), ceiling).
+
+    All positions are seen, also those on which the dynamics do not depend,
+    since the cost may; a mirrored state has exactly the same value. The last
+    layer begins at zero, so an untrained critic is constant: added to every
+    candidate alike, it cannot change which plan wins.
+
+    :param layout: the robot.
+    :param settings: width.
+    :param generator: draws the initial weights.
+    """
+
+    def __init__(self, layout: Layout, settings: CriticSettings,
+                 generator: torch.Generator) -> None:
+        """Begin with a constant value."""
+        super().__init__()
+        self.features = Features(layout, (False,) * len(layout.positions), actions=False)
+        self.network = MirrorMlp(1, self.features.signs, (1.0,), settings.hidden, generator)
+        with torch.no_grad():
+            self.network.w3.zero_()
+            self.network.b3.zero_()
+        self.register_buffer('unit', torch.ones(()))
+        self.register_buffer('ceiling', torch.full((), torch.finfo(torch.float32).max))
+
+    def value(self, state: Float[Tensor, '*B S']) -> Float[Tensor, '*B']:
+        """
+        Anticipate the cost.
+
+        :param state: states, SI units.
+        :returns: expected discounted sum of stage costs from there on; NaN for NaN.
+        """
+        inputs = self.features(state).reshape(1, -1, len(self.features.signs))
+        out = softplus(self.network(inputs)) * self.unit
+        return torch.minimum(out, self.ceiling).reshape(state.shape[:-1])
+
+    def export(self) -> dict[str, Tensor]:
+        """Copy parameters and scales, for an artefact."""
+        return {name: tensor.detach().clone() for name, tensor in self.state_dict().items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take parameters and scales from an artefact whose shapes have been checked."""
+        self.load_state_dict(dict(tensors))

@@ -1,0 +1,89 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Artefacts in the run's folder: written whole or not at all, the newest valid one read back."""
+
+from collections.abc import Mapping
+import os
+from pathlib import Path
+import tempfile
+
+from torch import Tensor
+
+from hlai_control.errors import ArtefactError
+from hlai_control.layout import Layout
+from hlai_control.learning.artefact import Artefact, decode, MAX_BYTES
+
+_SUFFIX = '.safetensors'
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """
+    Write a file so that a reader, or a crash, sees all of it or the one before.
+
+    :param path: where; its folder must exist.
+    :param data: the whole content.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix='.' + path.name)
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    # The rename itself is durable only once the folder is.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def artefact_path(folder: Path, kind: str, version: int) -> Path:
+    """Name the file of one version; names sort by version."""
+    return folder / f'{kind}-{version:018d}{_SUFFIX}'
+
+
+def forget_old(folder: Path, kind: str, keep: int) -> None:
+    """Delete all but the ``keep`` newest files of one kind."""
+    for path in _newest_first(folder, kind)[keep:]:
+        path.unlink(missing_ok=True)
+
+
+def newest_valid(folder: Path, layout: Layout, kind: str,
+                 like: Mapping[str, Tensor]) -> Artefact | None:
+    """
+    Read the newest artefact that is whole and belongs to this robot.
+
+    :param folder: the run's folder.
+    :param layout: the robot.
+    :param kind: which function.
+    :param like: see :func:`hlai_control.learning.artefact.decode`.
+    :returns: None if there is none.
+    """
+    for path in _newest_first(folder, kind):
+        try:
+            if path.stat().st_size <= MAX_BYTES:
+                return decode(path.read_bytes(), layout, kind, like)
+        except (ArtefactError, OSError):
+            continue
+    return None
+
+
+def _newest_first(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f'{kind}-*{_SUFFIX}'), reverse=True)
