@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import cos, pi, sin
 
+import numpy as np
+import pytest
+
 from hlai_control.errors import SettingsError, SignalError
 from hlai_control.robots.manifest import load_robot, RobotManifest
 from hlai_control.robots.simulator import Simulator
-import numpy as np
-import pytest
 
 MASS_CART, MASS_POLE, LENGTH, FRICTION, GRAVITY = 0.5, 0.5, 0.5, 0.1, 9.81
 

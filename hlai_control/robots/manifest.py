@@ -23,19 +23,19 @@ SI units throughout; times on the wire are whole nanoseconds.
 from dataclasses import dataclass
 import math
 from pathlib import Path
-from xml.etree import ElementTree
 
 from hlai_control.documents import read_document, suggest, unique, Value
 from hlai_control.layout import Layout, RATE_SUFFIX
 from hlai_control.resources import robot_path
+from hlai_control.robots.urdf import check_joint, read_joints
 
 MAX_DELAY_TICKS = 64
+MAX_LIMIT = 1e9  # far below where arithmetic with limits could overflow
 KINDS = ('linear', 'angle')
 INTERFACES = ('effort', 'velocity', 'position')
 SAFE_COMMANDS = ('zero', 'hold')
 _REQUIRED = ('name', 'description', 'rate_hz', 'delay_ticks', 'command_timeout_s',
              'safe_command', 'coordinates', 'actuators', 'mirror', 'topics', 'simulation')
-_JOINT_TYPES = {'linear': ('prismatic',), 'angle': ('continuous', 'revolute')}
 
 
 @dataclass(frozen=True)
@@ -214,21 +214,21 @@ def load_robot(name_or_path: str) -> RobotManifest:
         actuators=actuators,
         mirror=_mirror(root['mirror'], coordinates, actuators),
         topics=_topics(root['topics']),
-        simulation=_simulation(root, path, coordinates, actuators, period_ns))
+        simulation=_simulation(root, path, coordinates, period_ns))
 
 
 def _coordinate(value: Value) -> Coordinate:
     fields = value.section(('name', 'joint', 'kind', 'limits', 'velocity_limit', 'invariant',
                             'noise_std', 'rate_noise_std'))
     low, high = _limits(fields['limits'], none_allowed=True)
-    velocity_limit = fields['velocity_limit'].number_or_none(above=0.0)
+    velocity_limit = fields['velocity_limit'].number_or_none(above=0.0, high=MAX_LIMIT)
     return Coordinate(
         name=fields['name'].name(), joint=fields['joint'].text(),
         kind=fields['kind'].choice(KINDS), low=low, high=high,
         velocity_limit=math.inf if velocity_limit is None else velocity_limit,
         invariant=fields['invariant'].flag(),
-        noise_std=fields['noise_std'].number_or_none(low=0.0),
-        rate_noise_std=fields['rate_noise_std'].number_or_none(low=0.0))
+        noise_std=fields['noise_std'].number_or_none(low=0.0, high=MAX_LIMIT),
+        rate_noise_std=fields['rate_noise_std'].number_or_none(low=0.0, high=MAX_LIMIT))
 
 
 def _actuator(value: Value) -> Actuator:
@@ -238,7 +238,7 @@ def _actuator(value: Value) -> Actuator:
     if interface != 'position' and not low <= 0.0 <= high:
         raise fields['limits'].error(f'limits of {interface} on both sides of 0, the safe command',
                                      f'[{low:g}, {high:g}]')
-    rate_limit = fields['rate_limit'].number_or_none(above=0.0)
+    rate_limit = fields['rate_limit'].number_or_none(above=0.0, high=MAX_LIMIT)
     return Actuator(
         name=fields['name'].name(), joint=fields['joint'].text(), interface=interface,
         low=low, high=high, rate_limit=math.inf if rate_limit is None else rate_limit)
@@ -247,7 +247,7 @@ def _actuator(value: Value) -> Actuator:
 def _limits(value: Value, none_allowed: bool) -> tuple[float, float]:
     if none_allowed and value.is_none():
         return -math.inf, math.inf
-    low, high = (item.number() for item in value.items(2, 2))
+    low, high = (item.number(-MAX_LIMIT, MAX_LIMIT) for item in value.items(2, 2))
     if low >= high:
         raise value.error('the lower limit, then a greater one', f'[{low:g}, {high:g}]')
     return low, high
@@ -308,23 +308,24 @@ def _topic(value: Value) -> str:
 
 
 def _simulation(root: dict[str, Value], path: Path, coordinates: tuple[Coordinate, ...],
-                actuators: tuple[Actuator, ...], period_ns: int) -> Simulation:
+                period_ns: int) -> Simulation:
     fields = root['simulation'].section(('urdf', 'step_s', 'joint_damping', 'initial'))
     urdf = path.parent / fields['urdf'].text()
-    joints = _urdf_joints(fields['urdf'], urdf)
+    joints = read_joints(fields['urdf'], urdf)
     for place, coordinate in zip(root['coordinates'].items(), coordinates, strict=True):
-        _check_joint(place, coordinate, joints)
+        check_joint(place.entries()['joint'], coordinate.kind, joints)
     names = tuple(item.joint for item in coordinates)
     damping = fields['joint_damping'].section(names)
     return Simulation(
         urdf=urdf, substeps=_substeps(fields['step_s'], period_ns),
-        joint_damping=tuple((name, damping[name].number(low=0.0)) for name in names),
+        joint_damping=tuple((name, damping[name].number(0.0, MAX_LIMIT)) for name in names),
         initial=_initial(fields['initial'], coordinates))
 
 
 def _initial(value: Value, coordinates: tuple[Coordinate, ...]) -> tuple[float, ...]:
     fields = value.section(tuple(item.name for item in coordinates))
-    return tuple(fields[item.name].number(item.low, item.high) for item in coordinates)
+    return tuple(fields[item.name].number(max(item.low, -MAX_LIMIT), min(item.high, MAX_LIMIT))
+                 for item in coordinates)
 
 
 def _substeps(value: Value, period_ns: int) -> int:
@@ -334,24 +335,3 @@ def _substeps(value: Value, period_ns: int) -> int:
         raise value.error('a time that fits a whole number of times, 1 to 100000, into the '
                           f'control period of {period_ns / 1e9:g} s')
     return round(count)
-
-
-def _urdf_joints(value: Value, urdf: Path) -> dict[str, str]:
-    """Type of each moving joint of the model, by name."""
-    try:
-        root = ElementTree.parse(urdf).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        raise value.error('a URDF file beside the manifest', f'{urdf} ({error})') from None
-    return {joint.get('name', ''): joint.get('type', '') for joint in root.findall('joint')
-            if joint.get('type') != 'fixed'}
-
-
-def _check_joint(place: Value, coordinate: Coordinate, joints: dict[str, str]) -> None:
-    value = place.entries()['joint']
-    if coordinate.joint not in joints:
-        raise value.error('a moving joint of the URDF: '
-                          + suggest(coordinate.joint, tuple(joints)))
-    types = _JOINT_TYPES[coordinate.kind]
-    if joints[coordinate.joint] not in types:
-        raise value.error(f'a {" or ".join(types)} joint, as {coordinate.kind} says',
-                          f'{coordinate.joint!r}, which is {joints[coordinate.joint]}')

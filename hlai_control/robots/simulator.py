@@ -28,11 +28,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import hashlib
 
-from hlai_control.errors import SettingsError, SignalError
-from hlai_control.robots.manifest import MAX_DELAY_TICKS, RobotManifest
 import numpy as np
 from numpy.typing import NDArray
 import pybullet
+
+from hlai_control.errors import SettingsError, SignalError
+from hlai_control.robots.manifest import MAX_DELAY_TICKS, RobotManifest
 
 GRAVITY = 9.81  # [m/s^2], along -z
 Vector = NDArray[np.float64]
