@@ -1,0 +1,29 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""ament_flake8, with the exceptions that setup.cfg explains."""
+
+from pathlib import Path
+
+from ament_flake8.main import main_with_errors
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.linter
+@pytest.mark.flake8
+def test_flake8() -> None:
+    status, errors = main_with_errors(argv=['--config', str(ROOT / 'setup.cfg'), str(ROOT)])
+    assert status == 0, '\n'.join(errors)
