@@ -40,11 +40,14 @@ from hlai_control.actor.explore import Explorer
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.solved import HoldTimer, SolvedSpec, Within
 from hlai_control.cost.spec import CostSpec, TermSpec
+from hlai_control.critic.learner import CriticLearner
+from hlai_control.critic.value import ValueNetwork
 from hlai_control.engine import Engine
 from hlai_control.layout import Layout
 from hlai_control.perception.kalman import KalmanEstimator
 from hlai_control.settings import (
-    PerceptionSettings, PlannerSettings, ScheduleSettings, WorldModelSettings)
+    ConfiguratorSettings, CriticSettings, PerceptionSettings, PlannerSettings, ScheduleSettings,
+    WorldModelSettings)
 from hlai_control.types import Budget, generator, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.learner import WorldModelLearner
@@ -113,8 +116,10 @@ class Case:
 
     perception: PerceptionSettings = PerceptionSettings()
     world_model: WorldModelSettings = WorldModelSettings()
+    critic: CriticSettings = CriticSettings()
     planner: PlannerSettings = PlannerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    configurator: ConfiguratorSettings = ConfiguratorSettings()
     cost: CostSpec = COST
 
 
@@ -126,6 +131,7 @@ class Result:
     solved_at_s: float | None
     plan_ms: float
     world_model_ms: float
+    critic_ms: float
 
 
 class Run:
@@ -143,11 +149,16 @@ class Run:
         self.planner = CemPlanner(LAYOUT, case.planner, case.cost.discount)
         self.imagined = EnsembleDynamics(LAYOUT, case.world_model,
                                          generator(seed, 'world_model'))
-        self.engine = Engine(LAYOUT, self.imagined, TaskCost(LAYOUT, case.cost), None,
-                             self.explorer)
+        cost = TaskCost(LAYOUT, case.cost)
+        self.critic = CriticLearner(LAYOUT, cost, case.cost.discount, case.critic,
+                                    generator(seed, 'critic'))
+        self.anticipated = ValueNetwork(LAYOUT, case.critic, generator(seed, 'critic'))
+        trusted = self.anticipated if case.schedule.critic_updates else None
+        self.engine = Engine(LAYOUT, self.imagined, cost, trusted, self.explorer)
         self.pending = deque([torch.zeros(1)] * LAYOUT.delay_ticks)
         self.versions: deque = deque()
-        self.spent = {'plan': 0.0, 'world_model': 0.0}
+        self.version = -1
+        self.spent = {'plan': 0.0, 'world_model': 0.0, 'critic': 0.0}
 
     def run(self, limit_s: float) -> Result:
         """Step until solved or ``limit_s`` seconds of motion have passed."""
@@ -178,16 +189,24 @@ class Run:
         self.learner.add(transition)
         for _ in range(self.case.schedule.updates):
             self.learner.update()
-        if tick % self.case.schedule.publish_every == 0:
-            self.versions.append((tick, self.learner.dynamics.export()))
         self.spent['world_model'] += time.perf_counter() - begin
+        begin = time.perf_counter()
+        self.critic.add(transition)
+        for _ in range(self.case.schedule.critic_updates):
+            self.critic.update(self.imagined)
+        self.spent['critic'] += time.perf_counter() - begin
+        if tick % self.case.schedule.publish_every == 0:
+            self.versions.append((tick, self.learner.dynamics.export(),
+                                  self.critic.value.export()))
 
     def act(self, estimate, warm, tick: int):
         """Take the version that is due, plan, and send the first command."""
         begin = time.perf_counter()
         while self.versions and self.versions[0][0] <= tick - self.case.schedule.due_after:
-            self.imagined.load(self.versions.popleft()[1])
-        planner = (self.explorer if tick < self.case.schedule.explore_ticks else self.planner)
+            self.version, world_model, critic = self.versions.popleft()
+            self.imagined.load(world_model)
+            self.anticipated.load(critic)
+        planner = (self.explorer if self.version < self.case.configurator.explore_ticks else self.planner)
         engine = replace(self.engine, planner=planner)
         plan = engine.decide(estimate, torch.stack(list(self.pending)), warm,
                              Budget(self.case.planner.iterations), self.actor)
@@ -228,7 +247,8 @@ def main() -> None:
         last = results[-1]
         shown = 'unsolved' if last.solved_at_s is None else f'{last.solved_at_s:.2f} s'
         print(f'seed {seed}: {shown}; plan {last.plan_ms:.1f} ms, '
-              f'world model {last.world_model_ms:.1f} ms per tick', flush=True)
+              f'world model {last.world_model_ms:.1f}, critic {last.critic_ms:.1f} ms per tick',
+              flush=True)
     times = [given.limit_s if item.solved_at_s is None else item.solved_at_s for item in results]
     unsolved = sum(item.solved_at_s is None for item in results)
     print(f'median {statistics.median(times):.2f} s, worst {max(times):.2f} s, '
