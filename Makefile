@@ -1,6 +1,6 @@
 # Every target that needs .venv makes it first; that is quick when nothing has changed.
 #
-#     make demo ARGS='seed:=3 rviz:=true' KEEP=1
+#     make demo KEEP=1 ARGS='seed:=3'
 
 SHELL := /bin/bash
 BIN := .venv/bin
@@ -13,6 +13,7 @@ STOP := $(if $(KEEP),,stop_when:=solved)
 unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH COLCON_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help setup demo test lint type unit format clean
 
 help:  ## list the targets
@@ -21,7 +22,7 @@ help:  ## list the targets
 setup:  ## build .venv, or bring it up to date
 	@scripts/setup_venv
 
-demo: setup  ## the cart-pole learns to swing up (KEEP=1: go on after; ARGS='seed:=3': passed on)
+demo: setup  ## the cart-pole learns to swing up (KEEP=1: and goes on)
 	$(BIN)/hlai up robot:=cartpole task:=swingup $(STOP) $(ARGS)
 
 test: lint type unit  ## every check: lint, types, tests
@@ -39,6 +40,7 @@ unit: setup  ## every test (PYTEST_ARGS='-k planner': only some)
 format: setup  ## order imports and mend what ruff can
 	$(BIN)/ruff check --fix .
 
-clean:  ## remove all that is built, .venv too
-	rm -rf .venv build install log dist runs *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove what is built, .venv too; runs/ stays
+	rm -rf .venv build install log dist *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
