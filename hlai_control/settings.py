@@ -101,7 +101,68 @@ class PlannerSettings(Settings):
 class ScheduleSettings(Settings):
     """How learners keep pace with the robot; see docs/architecture.md, Time."""
 
-    updates: int = setting(20, 0, 10_000, 'Gradient updates U per transition.')
+    updates: int = setting(20, 0, 10_000, 'World model updates U per transition.')
+    critic_updates: int = setting(2, 0, 10_000, 'Critic updates per transition.')
     publish_every: int = setting(2, 1, 1000, 'Ticks P between published versions.')
     due_after: int = setting(2, 1, 1000, 'Ticks D until a version must be in use.')
-    explore_ticks: int = setting(6, 0, 100_000, 'Random ticks before the first plan.')
+    explore_ticks: int = setting(
+        6, 1, 100_000, 'Transitions made at random before the first world model is used.')
+
+
+@dataclass(frozen=True)
+class GuardSettings(Settings):
+    """Of the guard, between actor and hardware."""
+
+    silence_s: float = setting(
+        0.15, 0.01, 60.0, 'Without a new command for so long, the safe command is sent [s].')
+    blind_s: float = setting(
+        0.25, 0.01, 60.0, 'Without a new measurement for so long, it is sent as well [s].')
+    stale_ticks: int = setting(
+        2, 0, 1000, 'Ticks by which a command may lag behind the newest measurement.')
+    ramp_s: float = setting(
+        0.0, 0.0, 60.0, 'Time from arming until the full authority is reached [s].')
+    authority: float = setting(
+        1.0, 0.0, 1.0, 'Fraction of the limits that may be used; 0.2 on new hardware.')
+
+
+@dataclass(frozen=True)
+class SimulationSettings(Settings):
+    """Of the simulated robot; all may change while it runs."""
+
+    noise_scale: float = setting(1.0, 0.0, 100.0, "Factor on the manifest's sensor noise.")
+    action_delay_ticks: int = setting(
+        -1, -1, 64, 'Ticks from a command to its effect; -1: as the manifest states.')
+    payload_kg: float = setting(0.0, 0.0, 1000.0, 'Mass added to the last link [kg].')
+    friction_scale: float = setting(1.0, 0.0, 100.0, "Factor on the manifest's joint damping.")
+    stall_s: float = setting(
+        10.0, 0.1, 3600.0, 'Lockstep: report who owes the tick after so long [s].')
+
+
+@dataclass(frozen=True)
+class ConfiguratorSettings(Settings):
+    """What the configurator sets the engine up with, and how it brings nodes up."""
+
+    horizon: int = setting(0, 0, 500, 'Planning horizon [ticks]; 0: the actor\'s own.')
+    iterations: int = setting(0, 0, 100, 'Refinements per plan; 0: the actor\'s own.')
+    call_timeout_s: float = setting(10.0, 0.1, 600.0, 'Bound of one lifecycle call [s].')
+    attempts: int = setting(3, 1, 100, 'Tries of one lifecycle call.')
+    start_timeout_s: float = setting(60.0, 1.0, 3600.0, 'Bound for a process to appear [s].')
+
+
+# The prefix of each class's ROS parameters, ``world_model.hidden``; the same in
+# every node, so that whoever loads an artefact knows its sizes.
+GROUPS: dict[str, type[Settings]] = {
+    'perception': PerceptionSettings,
+    'world_model': WorldModelSettings,
+    'critic': CriticSettings,
+    'planner': PlannerSettings,
+    'schedule': ScheduleSettings,
+    'guard': GuardSettings,
+    'simulation': SimulationSettings,
+    'configurator': ConfiguratorSettings,
+}
+
+
+def group_of(kind: type[Settings]) -> str:
+    """Return the parameter prefix of a settings class."""
+    return next(name for name, member in GROUPS.items() if member is kind)

@@ -19,7 +19,8 @@ import json
 
 from hlai_control.errors import SignalError
 
-RUN, HOLD = 'run', 'hold'
+RUN, EXPLORE, HOLD = 'run', 'explore', 'hold'
+MODES = (RUN, EXPLORE, HOLD)
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,10 @@ class Configuration:
     :param version: counts up from 1.
     :param from_ns: stamp of the first tick that it is meant for [ns].
     :param task: name or path of the task.
-    :param mode: ``run``: explore, then plan; ``hold``: safe command only.
+    :param mode: ``run``: plan, as soon as there is a world model to plan with;
+        ``explore``: random commands; ``hold``: the safe command only.
     :param horizon: planning horizon [ticks]; 0: the actor's own setting.
     :param iterations: refinements per plan; 0: the actor's own setting.
-    :param explore_ticks: transitions to make at random before planning.
     :param reason: why this configuration was chosen, for people.
     """
 
@@ -43,7 +44,6 @@ class Configuration:
     mode: str
     horizon: int
     iterations: int
-    explore_ticks: int
     reason: str
 
     def to_json(self) -> str:
@@ -67,6 +67,7 @@ def from_json(text: str) -> Configuration:
         value = values[item.name]
         if type(value) is not item.type:
             raise SignalError(f'configuration.{item.name} is {value!r}; valid: {item.type}')
-    if configuration.mode not in (RUN, HOLD):
-        raise SignalError(f'configuration.mode is {configuration.mode!r}; valid: {RUN}, {HOLD}')
+    if configuration.mode not in MODES:
+        raise SignalError(f'configuration.mode is {configuration.mode!r}; '
+                          f'valid: {", ".join(MODES)}')
     return configuration

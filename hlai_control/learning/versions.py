@@ -22,6 +22,8 @@ need be; in real time it uses the newest that has arrived.
 
 from typing import Generic, TypeVar
 
+from hlai_control.settings import ScheduleSettings
+
 V = TypeVar('V')
 
 
@@ -30,16 +32,22 @@ def tick_of(stamp_ns: int, period_ns: int) -> int:
     return (stamp_ns + period_ns // 2) // period_ns
 
 
-def due_version(tick: int, every: int, after: int) -> int:
+def is_published(tick: int, schedule: ScheduleSettings) -> bool:
+    """Whether a learner that began at tick 0 publishes a version at this tick."""
+    return tick % schedule.publish_every == 0 and tick >= schedule.explore_ticks
+
+
+def due_version(tick: int, schedule: ScheduleSettings) -> int:
     """
     Name the version that lockstep uses.
 
     :param tick: the current tick k.
-    :param every: ticks P between published versions.
-    :param after: ticks D that a learner is given.
-    :returns: the newest multiple of P that is at most k - D, at least 0.
+    :param schedule: gives P, D and the first tick that is published.
+    :returns: the newest published version that is at most k - D; 0, the
+        version that knows nothing, if there is none yet.
     """
-    return max(0, (tick - after) // every * every)
+    newest = (tick - schedule.due_after) // schedule.publish_every * schedule.publish_every
+    return newest if newest >= schedule.explore_ticks else 0
 
 
 class VersionShelf(Generic[V]):

@@ -58,9 +58,10 @@ class Diagnostics:
         """Return a copy of all counters by reason."""
         return dict(self._counts)
 
-    def fact(self, key: str, value: object) -> None:
-        """State a fact that the next message carries."""
-        self._facts[key] = str(value)
+    def fact(self, key: str, value: object) -> bool:
+        """State a fact that the next message carries; true if it is news."""
+        before, self._facts[key] = self._facts.get(key), str(value)
+        return before != self._facts[key]
 
     def state(self, message: str, level: bytes = OK) -> None:
         """Set level and message, and publish at once if they changed."""

@@ -27,11 +27,15 @@ import json
 from pathlib import Path
 
 from hlai_control.errors import SignalError
-from hlai_control.learning.artefact import write_atomic
+from hlai_control.layout import Layout
+from hlai_control.learning.artefact import Artefact, encode
+from hlai_control.learning.storage import artefact_path, forget_old, write_atomic
 from rclpy.publisher import Publisher
 from std_msgs.msg import MultiArrayDimension, UInt8MultiArray
 
 INLINE_LIMIT = 1_000_000
+# More than the newest, in case that one is damaged.
+KEPT_FILES = 3
 READ_LIMIT = 1_000_000_000
 _INLINE, _FILE = 'safetensors', 'file'
 
@@ -41,26 +45,24 @@ class FunctionPublisher:
     Keeps and publishes the versions of one function.
 
     :param publisher: of ``std_msgs/UInt8MultiArray``.
-    :param path: file of the newest version, or None to keep none.
+    :param run_dir: the run's folder; empty: keep no files.
     """
 
-    def __init__(self, publisher: Publisher, path: Path | None) -> None:
-        """Make the file's folder."""
+    def __init__(self, publisher: Publisher, run_dir: str) -> None:
+        """Make the folder of the functions."""
         self._publisher = publisher
-        self._path = path
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(run_dir) / 'functions' if run_dir else None
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
 
-    def publish(self, blob: bytes) -> None:
+    def publish(self, artefact: Artefact, layout: Layout) -> None:
         """Write the file, then tell everybody."""
-        if self._path is not None:
-            write_atomic(self._path, blob)
-        self._publisher.publish(pack(blob, self._path))
-
-
-def function_path(run_dir: str, name: str) -> Path | None:
-    """Return the file of a function inside the run's folder, None without one."""
-    return Path(run_dir) / 'functions' / f'{name}.safetensors' if run_dir else None
+        blob, path = encode(artefact, layout), None
+        if self.folder is not None:
+            path = artefact_path(self.folder, artefact.kind, artefact.version)
+            write_atomic(path, blob)
+            forget_old(self.folder, artefact.kind, KEPT_FILES)
+        self._publisher.publish(pack(blob, path))
 
 
 def pack(blob: bytes, path: Path | None) -> UInt8MultiArray:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from hlai_control.errors import HlaiError, SettingsError
-from hlai_control.settings import Settings
+from hlai_control.settings import group_of, Settings
 from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescriptor,
                                 SetParametersResult)
 from rclpy.node import Node
@@ -91,12 +91,13 @@ def declare(node: Node, kinds: Sequence[type[Settings]]) -> None:
     """
     Declare every field of the settings classes, and refuse wrong values.
 
-    :param node: the node that gets the parameters.
-    :param kinds: classes with distinct field names.
+    :param node: the node that gets the parameters, ``<group>.<field>``.
+    :param kinds: the settings classes that it needs.
     """
     for kind in kinds:
         for item in fields(kind):  # type: ignore[arg-type]
-            node.declare_parameter(item.name, item.default, _descriptor(item))
+            node.declare_parameter(f'{group_of(kind)}.{item.name}', item.default,
+                                   _descriptor(item))
 
     def validate(changes: list[Parameter]) -> SetParametersResult:
         changed = {parameter.name: parameter.value for parameter in changes}
@@ -107,6 +108,8 @@ def declare(node: Node, kinds: Sequence[type[Settings]]) -> None:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
+    for kind in kinds:
+        read(node, kind)  # overrides from the command line have not been checked yet
     node.add_on_set_parameters_callback(validate)
 
 
@@ -119,10 +122,11 @@ def read(node: Node, kind: type[S], changed: dict[str, object] | None = None) ->
     :param changed: values that are about to replace the declared ones.
     :raises SettingsError: if a value is out of range.
     """
-    values = {item.name: node.get_parameter(item.name).value
-              for item in fields(kind)}  # type: ignore[arg-type]
-    values.update({key: value for key, value in (changed or {}).items() if key in values})
-    return kind(**values)
+    names = {item.name: f'{group_of(kind)}.{item.name}'
+             for item in fields(kind)}  # type: ignore[arg-type]
+    changed = changed or {}
+    return kind(**{field: changed[name] if name in changed else node.get_parameter(name).value
+                   for field, name in names.items()})
 
 
 def _descriptor(item) -> ParameterDescriptor:  # type: ignore[no-untyped-def]

@@ -1,0 +1,173 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The agent without ROS: what has arrived goes in, one command per tick comes out.
+
+Its tick reads as five calls: take what is due, set the engine up, foresee
+(inside the engine), plan, and answer.
+"""
+
+from dataclasses import dataclass, replace
+
+from hlai_control.actor.cem import CemPlanner
+from hlai_control.actor.explore import Explorer
+from hlai_control.actor.inputs import AppliedCommands, FunctionInput, Scheduled
+from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
+from hlai_control.cost.function import TaskCost
+from hlai_control.cost.published import PublishedCost
+from hlai_control.cost.spec import CostSpec
+from hlai_control.critic.value import ValueNetwork
+from hlai_control.engine import Engine
+from hlai_control.errors import PlanError
+from hlai_control.layout import Layout
+from hlai_control.settings import (CriticSettings, PlannerSettings, ScheduleSettings,
+                                   WorldModelSettings)
+from hlai_control.types import Budget, Estimate, generator, Plan
+from hlai_control.world_model.ensemble import EnsembleDynamics
+import torch
+from torch import Tensor
+
+WARM_UP_PLANS = 3
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """The settings of everything that the engine is made of."""
+
+    planner: PlannerSettings
+    world_model: WorldModelSettings
+    critic: CriticSettings
+    schedule: ScheduleSettings
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    One tick's outcome.
+
+    :param command: A values to send; None: the safe command is wanted.
+    :param plan: where the command comes from, None without one.
+    :param exploring: whether the command is a random push.
+    :param reason: why, for people.
+    """
+
+    command: Tensor | None
+    plan: Plan | None
+    exploring: bool
+    reason: str
+
+
+class Agent:
+    """
+    The engine and what feeds it.
+
+    :param layout: the robot.
+    :param settings: of the engine's parts.
+    :param seed: of the run.
+    :param lockstep: whether each tick uses exactly the versions due.
+    """
+
+    def __init__(self, layout: Layout, settings: AgentSettings, seed: int,
+                 lockstep: bool) -> None:
+        """Begin knowing nothing."""
+        self._layout, self._settings = layout, settings
+        self._generator = generator(seed, 'actor')
+        self._dynamics = EnsembleDynamics(layout, settings.world_model,
+                                          generator(seed, 'world_model'))
+        self._value = ValueNetwork(layout, settings.critic, generator(seed, 'critic'))
+        self.model_like, self.critic_like = self._dynamics.export(), self._value.export()
+        self.models = FunctionInput(settings.schedule, lockstep)
+        self.critics = FunctionInput(settings.schedule, lockstep)
+        self.costs: Scheduled[PublishedCost] = Scheduled()
+        self.configurations: Scheduled[Configuration] = Scheduled()
+        self._cost: TaskCost | None = None
+        self._configuration: Configuration | None = None
+        self._lockstep = lockstep
+        self._planners: tuple[CemPlanner, Explorer] | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the motion so far, but nothing that was learned."""
+        self.applied = AppliedCommands(self._layout.delay_ticks, self._layout.action_size)
+        self._warm: Plan | None = None
+
+    def warm_up(self, spec: CostSpec) -> None:
+        """Plan for nothing a few times: the first calls of torch are slow."""
+        layout, cost = self._layout, TaskCost(self._layout, spec)
+        planner = CemPlanner(layout, self._settings.planner, spec.discount)
+        engine = Engine(layout, self._dynamics, cost, self._value, planner)
+        nowhere = torch.zeros(layout.state_size)
+        pending = torch.zeros(layout.delay_ticks, layout.action_size)
+        for _ in range(WARM_UP_PLANS):
+            engine.decide(Estimate(nowhere, nowhere), pending, None,
+                          Budget(self._settings.planner.iterations), generator(0, 'warm-up'))
+
+    def ready(self, tick: int) -> bool:
+        """Whether everything that this tick must use is here (always, in real time)."""
+        if not self._lockstep:
+            return True
+        return (self.models.ready(tick) and self.critics.ready(tick)
+                and self.applied.ready(tick))
+
+    def answer(self, tick: int, stamp_ns: int, estimate: Estimate, budget: Budget) -> Answer:
+        """
+        Choose the command that answers one state.
+
+        :param tick: number of the tick.
+        :param stamp_ns: stamp of the state [ns].
+        :param estimate: the state.
+        :param budget: effort; a configuration may lower its iterations.
+        """
+        self._take_due(tick, stamp_ns)
+        if self._cost is None or self._configuration is None or self._planners is None:
+            return Answer(None, None, False, 'waiting for a cost and a configuration')
+        if self._configuration.mode == HOLD:
+            self._warm = None
+            return Answer(None, None, False, 'hold was asked for')
+        planner, explorer = self._planners
+        exploring = self.models.version == 0 or self._configuration.mode == EXPLORE
+        engine = Engine(self._layout, self._dynamics, self._cost,
+                        self._value if self.critics.version else None,
+                        explorer if exploring else planner)
+        iterations = self._configuration.iterations or budget.iterations
+        try:
+            self._warm = engine.decide(estimate, self.applied.pending(tick), self._warm,
+                                       replace(budget, iterations=iterations), self._generator)
+        except PlanError as error:
+            self._warm = None
+            return Answer(None, None, exploring, str(error))
+        return Answer(self._warm.actions[0], self._warm, exploring,
+                      'exploring' if exploring else 'planning')
+
+    def _take_due(self, tick: int, stamp_ns: int) -> None:
+        """Put the versions, cost and configuration of this tick in place."""
+        if self.applied.first_tick is None:
+            self.applied.first_tick = tick
+        if (model := self.models.advance(tick)) is not None:
+            self._dynamics.load(model.tensors)
+        if (critic := self.critics.advance(tick)) is not None:
+            self._value.load(critic.tensors)
+        cost = self.costs.advance(stamp_ns)
+        configuration = self.configurations.advance(stamp_ns)
+        if cost is not None:
+            self._cost, self._warm = TaskCost(self._layout, cost.spec), None
+        if configuration is not None:
+            self._configuration = configuration
+        if (cost or configuration) and self._cost is not None and self._configuration:
+            horizon = self._configuration.horizon or self._settings.planner.horizon
+            settings = replace(self._settings.planner, horizon=horizon)
+            discount = self._cost.discount
+            self._planners = (CemPlanner(self._layout, settings, discount),
+                              Explorer(self._layout, settings, discount))

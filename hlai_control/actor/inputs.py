@@ -1,0 +1,140 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+What the actor needs before it may plan for a tick, gathered and joined.
+
+In lockstep every input of a tick is exact: the version that is due, and the
+commands that are still on their way. In real time the newest of each counts.
+"""
+
+from typing import Generic, Protocol, TypeVar
+
+from hlai_control.learning.artefact import Artefact
+from hlai_control.learning.versions import due_version, VersionShelf
+from hlai_control.settings import ScheduleSettings
+import torch
+from torch import Tensor
+
+# Ticks for which applied commands are kept beside the action delay.
+MEMORY_TICKS = 8
+
+
+class FunctionInput:
+    """
+    The versions of one function, and the one in use.
+
+    :param schedule: says which version is due in lockstep.
+    :param lockstep: whether exactly the due version must be used.
+    """
+
+    def __init__(self, schedule: ScheduleSettings, lockstep: bool) -> None:
+        """Begin with version 0, which knows nothing."""
+        self._shelf: VersionShelf[Artefact] = VersionShelf()
+        self._schedule, self._lockstep = schedule, lockstep
+        self.version = 0
+
+    def put(self, artefact: Artefact) -> None:
+        """Take a version that has arrived."""
+        self._shelf.put(artefact.version, artefact)
+
+    def ready(self, tick: int) -> bool:
+        """Whether the version for this tick is here."""
+        if not self._lockstep:
+            return True
+        due = due_version(tick, self._schedule)
+        return due == self.version or self._shelf.has(due)
+
+    def advance(self, tick: int) -> Artefact | None:
+        """Return the version for this tick if it is not the one in use already."""
+        if self._lockstep:
+            due = due_version(tick, self._schedule)
+            found = (due, self._shelf.take(due)) if due != self.version else None
+        else:
+            found = self._shelf.newest()
+        if found is None or found[0] == self.version:
+            return None
+        self.version = found[0]
+        return found[1]
+
+
+class AppliedCommands:
+    """
+    The commands that the guard really sent, by tick.
+
+    :param delay_ticks: D, ticks until a command takes effect.
+    :param action_size: A.
+    """
+
+    def __init__(self, delay_ticks: int, action_size: int) -> None:
+        """Begin before the first command: nothing is on its way."""
+        self._delay, self._zero = delay_ticks, torch.zeros(action_size)
+        self._commands: dict[int, Tensor] = {}
+        self.first_tick: int | None = None
+
+    def put(self, tick: int, values: Tensor) -> None:
+        """Take the command that answered a tick's measurement; the last one counts."""
+        self._commands[tick] = values
+        oldest = tick - self._delay - MEMORY_TICKS
+        self._commands = {k: v for k, v in self._commands.items() if k >= oldest}
+
+    def ready(self, tick: int) -> bool:
+        """Whether every command still on its way at this tick is known."""
+        first = tick if self.first_tick is None else self.first_tick
+        return all(k in self._commands for k in range(max(first, tick - self._delay), tick))
+
+    def pending(self, tick: int) -> Tensor:
+        """
+        Return the D commands on their way at this tick, oldest first, shape (D, A).
+
+        One that is not known is taken to be the one before it, which the
+        controller holds; before the first it is zero.
+        """
+        last, pending = self._zero, []
+        older = [k for k in self._commands if k < tick - self._delay]
+        if older:
+            last = self._commands[max(older)]
+        for k in range(tick - self._delay, tick):
+            last = self._commands.get(k, last)
+            pending.append(last)
+        return torch.stack(pending) if pending else torch.empty(0, len(self._zero))
+
+
+class FromStamp(Protocol):
+    """A value that counts from a stamp on."""
+
+    @property
+    def from_ns(self) -> int:
+        """Stamp of the first tick that it is meant for [ns]."""
+
+
+F = TypeVar('F', bound=FromStamp)
+
+
+class Scheduled(Generic[F]):
+    """Values that count from a given stamp on; the newest whose time has come is in use."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._waiting: list[F] = []
+
+    def put(self, value: F) -> None:
+        """Take a value; an owner that was restarted counts its versions from 1 again."""
+        self._waiting.append(value)
+
+    def advance(self, stamp_ns: int) -> F | None:
+        """Return the newest value that is due and not returned before."""
+        due = [value for value in self._waiting if value.from_ns <= stamp_ns]
+        self._waiting = [value for value in self._waiting if value.from_ns > stamp_ns]
+        return due[-1] if due else None

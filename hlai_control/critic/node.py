@@ -1,0 +1,171 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The critic node: learns V from real and imagined steps while the robot moves.
+
+It imagines with the world model's versions as they come (in lockstep: with
+the one that is due), publishes its own, and the anticipated cost of every
+state: the robot's expectation of how well things will go.
+"""
+
+import sys
+
+from hlai_control.cost.function import TaskCost
+from hlai_control.cost.published import from_json, PublishedCost
+from hlai_control.cost.spec import CostSpec
+from hlai_control.critic.learner import CriticLearner
+from hlai_control.graph import ANTICIPATED, COST, CRITIC, WORLD_MODEL
+from hlai_control.learning.artefact import Artefact, decode
+from hlai_control.learning.pairing import Joined
+from hlai_control.learning.storage import newest_valid
+from hlai_control.learning.versions import due_version, VersionShelf
+from hlai_control.ros.functions import FunctionPublisher, unpack
+from hlai_control.ros.learner import LearnerNode
+from hlai_control.ros.parameters import read, Run
+from hlai_control.ros.process import run as run_node
+from hlai_control.ros.qos import FUNCTION, learner
+from hlai_control.ros.signals import Signal, to_message
+from hlai_control.settings import CriticSettings, ScheduleSettings, WorldModelSettings
+from hlai_control.types import generator, Transition
+from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.node import KIND as WORLD_MODEL_KIND, transition
+import numpy as np
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String, UInt8MultiArray
+import torch
+
+KIND = 'critic'
+ANTICIPATED_NAMES = ('anticipated', 'loss', 'updates', 'version', 'world_model')
+
+
+class CriticNode(LearnerNode):
+    """Anticipates the objective."""
+
+    def __init__(self) -> None:
+        """Declare the parameters."""
+        super().__init__('critic', 'Critic',
+                         [CriticSettings, WorldModelSettings, ScheduleSettings])
+
+    def setup(self, run: Run) -> None:
+        """Join the functions that learning depends on."""
+        super().setup(run)
+        torch.set_num_threads(1)
+        self._dynamics = EnsembleDynamics(self.layout, read(self, WorldModelSettings),
+                                          generator(run.seed, WORLD_MODEL_KIND))
+        self._like = self._dynamics.export()
+        self._models: VersionShelf[Artefact] = VersionShelf()
+        self._costs: list[PublishedCost] = []
+        self._learner: CriticLearner | None = None
+        self._recalled: list[Joined] = []
+        self._model_version, self._version, self._loss = 0, 0, 0.0
+        self._functions = FunctionPublisher(self.speak(UInt8MultiArray, CRITIC, FUNCTION),
+                                            run.run_dir)
+        self._anticipated = self.speak(JointState, ANTICIPATED,
+                                       learner(1.0 / self.layout.period_s))
+        self.listen_always(UInt8MultiArray, WORLD_MODEL, self._on_world_model, FUNCTION)
+        self.listen_always(String, COST, self._on_cost, FUNCTION)
+
+    def _on_world_model(self, message: UInt8MultiArray) -> None:
+        artefact = decode(unpack(message), self.layout, WORLD_MODEL_KIND, self._like)
+        self._models.put(artefact.version, artefact)
+
+    def _on_cost(self, message: String) -> None:
+        published = from_json(message.data)
+        TaskCost(self.layout, published.spec)  # refuse now what could not be used later
+        self._costs.append(published)
+
+    def restore(self) -> None:
+        """Do nothing yet: what to anticipate is known once there is a cost."""
+
+    def updates_per_transition(self) -> int:
+        """Return U."""
+        return self.schedule.critic_updates if self._model_version > 0 else 0
+
+    def recall(self, joined: Joined) -> None:
+        """Keep a transition of an earlier process until there is a cost."""
+        self._recalled.append(joined)
+
+    def ready(self, joined: Joined) -> bool:
+        """Wait for a cost, and in lockstep for the world model that is due."""
+        for published in tuple(self._costs):
+            if published.from_ns <= joined.stamp_ns:
+                self._costs.remove(published)
+                self._begin(published.spec)
+        if self._learner is None:
+            return False
+        newest = None
+        if not self.run.lockstep:
+            newest = self._models.newest()
+        elif (due := due_version(joined.tick, self.schedule)) > 0:
+            if not self._models.has(due):
+                return False
+            newest = (due, self._models.take(due))
+        if newest is not None and newest[0] != self._model_version:
+            self._model_version = newest[0]
+            self._dynamics.load(newest[1].tensors)
+        return True
+
+    def _begin(self, spec: CostSpec) -> None:
+        """Begin a value function for a cost, from all motion so far."""
+        before = self._learner
+        self._learner = CriticLearner(self.layout, TaskCost(self.layout, spec), spec.discount,
+                                      read(self, CriticSettings), generator(self.run.seed, KIND))
+        if before is not None:
+            known_steps = before.replay.latest(len(before.replay))
+            for parts in zip(known_steps.state, known_steps.action, known_steps.next_state,
+                             strict=True):
+                self._learner.add(Transition(*parts))
+            return
+        for joined in self._recalled:
+            self._learner.add(transition(joined))
+        self._recalled = []
+        if self._functions.folder is not None:
+            value = self._learner.value
+            known = newest_valid(self._functions.folder, self.layout, KIND, value.export())
+            if known is not None:
+                value.load(known.tensors)
+                self.publish_version(known.version)
+
+    def absorb(self, joined: Joined) -> None:
+        """Remember the step, and say what is anticipated from its end on."""
+        assert self._learner is not None
+        step = transition(joined)
+        self._learner.add(step)
+        with torch.inference_mode():
+            anticipated = float(self._learner.value.value(step.next_state))
+        values = [anticipated, self._loss, self.updates, self._version, self._model_version]
+        self._anticipated.publish(to_message(Signal(
+            joined.stamp_ns, ANTICIPATED_NAMES, np.array(values, np.float64))))
+
+    def update(self) -> None:
+        """Make one update, imagining with the world model in use."""
+        assert self._learner is not None
+        self._loss = self._learner.update(self._dynamics)
+
+    def publish_version(self, version: int) -> None:
+        """Publish the value function as it is now."""
+        assert self._learner is not None
+        self._version = version
+        self._functions.publish(Artefact(KIND, version, self._learner.value.export()),
+                                self.layout)
+
+
+def main() -> int:
+    """Run the critic node."""
+    return run_node(CriticNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,241 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The guard node: the only publisher of hardware commands.
+
+Small, torch-free, its own process, not managed by anybody. It activates
+itself, sends the safe command in every state in which it knows nothing
+better, and sends it first on SIGINT or SIGTERM. Its clock is the steady one.
+In lockstep there is no wall time: it answers each command once, after the
+measurement that the command answers.
+"""
+
+from array import array
+import sys
+import time
+
+from hlai_control.graph import APPLIED, COMMAND
+from hlai_control.robots.guard import Candidate, Decision, Guard, Measured, Situation
+from hlai_control.robots.manifest import load_robot
+from hlai_control.robots.reasons import Reason
+from hlai_control.ros.diagnostics import Diagnostics, ERROR, OK, WARN
+from hlai_control.ros.parameters import declare, declare_run, read, read_run
+from hlai_control.ros.peers import Peers
+from hlai_control.ros.process import raise_priority, run as run_node
+from hlai_control.ros.qos import CONTROL, learner, SENSOR
+from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, StampGate, to_message
+from hlai_control.settings import GuardSettings
+import numpy as np
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import SetBool, Trigger
+
+WATCH_PERIOD_S = 0.02
+REASON = 'reason'
+
+
+class GuardNode(Node):
+    """Arbitrates between the actor and the hardware."""
+
+    def __init__(self) -> None:
+        """Join the graph and begin with the safe command."""
+        super().__init__('guard')
+        declare_run(self)
+        declare(self, [GuardSettings])
+        self.declare_parameter('armed_at_start', True)
+        self.handled = 0
+        self._run = read_run(self)
+        self._manifest = load_robot(self._run.robot)
+        self._layout = self._manifest.layout
+        self._guard = Guard(self._manifest, read(self, GuardSettings))
+        self._names = self._layout.actions + (REASON,)
+        self._estop = False
+        self._armed_at_s = (time.monotonic() if self.get_parameter('armed_at_start').value
+                            else None)
+        self.diagnostics = Diagnostics(self, 'Guard')
+        self._forget()
+        self._join()
+        self.diagnostics.fact('priority', 'lockstep' if self._run.lockstep
+                              else raise_priority(-10))
+
+    def _forget(self) -> None:
+        """Forget measurement and command, but neither arming nor e-stop."""
+        self._gate, self._command_gate = StampGate(), StampGate()
+        self._measured: Measured | None = None
+        self._candidate: Candidate | None = None
+        self._measured_at_s = self._commanded_at_s = self._decided_at_s = time.monotonic()
+        self._sent: tuple[float, ...] | None = None
+        self._answered_ns: int | None = None
+
+    def _join(self) -> None:
+        self.peers = Peers(self, self.diagnostics)
+        rate_hz = 1.0 / self._layout.period_s
+        topics = self._manifest.topics
+        self._hardware = self.peers.speak(Float64MultiArray, 'command', CONTROL, topics.command)
+        self._applied = self.peers.speak(JointState, APPLIED, learner(rate_hz))
+        self.peers.listen(JointState, 'joint_states', self._on_joint_states,
+                          learner(rate_hz) if self._run.lockstep else SENSOR, topics.joint_states)
+        self.peers.listen(JointState, COMMAND, self._on_command, CONTROL)
+        self.create_service(Trigger, '~/estop', self._on_estop)
+        self.create_service(Trigger, '~/release', self._on_release)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        self.create_service(Trigger, '~/reset', self._on_reset)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(0.05, self._report_peers, clock=steady)
+        self.create_timer(1.0, self.diagnostics.publish, clock=steady)
+        if not self._run.lockstep:
+            self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
+
+    # What is heard.
+
+    def _on_joint_states(self, message: JointState) -> None:
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        place = _by_joint(message, message.position, self._manifest.joints)
+        speed = _by_joint(message, message.velocity, self._manifest.joints)
+        self._gate.check(stamp_ns)
+        if not self._run.lockstep:
+            self._account_for_held()
+        self._measured = Measured(stamp_ns, place, speed)
+        self._measured_at_s = time.monotonic()
+        if self._run.lockstep:
+            self._answer_lockstep()
+
+    def _on_command(self, message: JointState) -> None:
+        signal = from_message(message, self._layout.actions)
+        self._command_gate.check(signal.stamp_ns)
+        self._candidate = Candidate(signal.stamp_ns, tuple(signal.values.tolist()))
+        self._commanded_at_s = time.monotonic()
+        if self._run.lockstep:
+            self._answer_lockstep()
+        else:
+            self._decide_and_send()
+
+    def _answer_lockstep(self) -> None:
+        """Answer as soon as command and measurement of one stamp are both here."""
+        if (self._measured is not None and self._candidate is not None
+                and self._candidate.stamp_ns == self._measured.stamp_ns):
+            self._decide_and_send()
+
+    def _watch(self) -> None:
+        """Send the safe command whenever the newest command may no longer count."""
+        if self._decision().reason.is_safe_command:
+            self._decide_and_send()
+
+    # What is sent.
+
+    def _decision(self) -> Decision:
+        now_s = time.monotonic()
+        lockstep = self._run.lockstep
+        return self._guard.decide(Situation(
+            candidate=self._candidate, measured=self._measured,
+            command_age_s=0.0 if lockstep else now_s - self._commanded_at_s,
+            measurement_age_s=0.0 if lockstep else now_s - self._measured_at_s,
+            elapsed_s=self._layout.period_s if lockstep else now_s - self._decided_at_s,
+            armed_s=None if self._armed_at_s is None else now_s - self._armed_at_s,
+            estop=self._estop), self._sent)
+
+    def _decide_and_send(self) -> None:
+        decision = self._decision()
+        self._decided_at_s = time.monotonic()
+        self._note(decision.reason)
+        if decision.values is None:
+            return
+        self._sent = decision.values
+        self._hardware.publish(Float64MultiArray(data=array('d', decision.values)))
+        if self._measured is not None:
+            self._tell_applied(self._measured.stamp_ns, decision.reason)
+
+    def _tell_applied(self, stamp_ns: int, reason: Reason) -> None:
+        assert self._sent is not None
+        values = np.array(self._sent + (float(reason),))
+        self._applied.publish(to_message(Signal(stamp_ns, self._names, values)))
+        self._answered_ns = stamp_ns
+
+    def _account_for_held(self) -> None:
+        """Tell the learners of a tick that got no command: the controller held the last one."""
+        if (self._measured is not None and self._sent is not None
+                and self._answered_ns != self._measured.stamp_ns):
+            self._tell_applied(self._measured.stamp_ns, Reason.SILENT)
+
+    def _note(self, reason: Reason) -> None:
+        if reason is not Reason.PASSED:
+            self.diagnostics.count(f'command: {reason.name.lower()}')
+        level = OK if reason in (Reason.PASSED, Reason.CLAMPED, Reason.RATE_LIMITED) else WARN
+        self.diagnostics.state(reason.sentence, ERROR if reason is Reason.ESTOP else level)
+
+    def _report_peers(self) -> None:
+        missing = '; '.join(self.peers.missing())
+        if self.diagnostics.fact('missing', missing):
+            self.diagnostics.publish()
+
+    # Services.
+
+    def _on_estop(self, _request: Trigger.Request,
+                  response: Trigger.Response) -> Trigger.Response:
+        self._estop = True
+        self._decide_and_send()
+        response.success, response.message = True, 'stopped; ~/release ends it'
+        return response
+
+    def _on_release(self, _request: Trigger.Request,
+                    response: Trigger.Response) -> Trigger.Response:
+        self._estop = False
+        if self._armed_at_s is not None:
+            self._armed_at_s = time.monotonic()  # ramp in again
+        response.success, response.message = True, 'released'
+        return response
+
+    def _on_enable(self, request: SetBool.Request,
+                   response: SetBool.Response) -> SetBool.Response:
+        self._armed_at_s = time.monotonic() if request.data else None
+        response.success = True
+        response.message = 'armed, ramping in' if request.data else 'disarmed, holding'
+        return response
+
+    def _on_reset(self, _request: Trigger.Request,
+                  response: Trigger.Response) -> Trigger.Response:
+        self._forget()
+        response.success, response.message = True, 'measurement and command forgotten'
+        return response
+
+    # The loop.
+
+    def work(self) -> bool:
+        """Do nothing beside the callbacks: they are the guard's whole work."""
+        return False
+
+    def close(self) -> None:
+        """Send the safe command before leaving."""
+        self._armed_at_s = None
+        self._decide_and_send()
+
+
+def _by_joint(message: JointState, field: array, joints: tuple[str, ...]) -> tuple[float, ...]:
+    """Read one value per joint, NaN where the message has none."""
+    index = {name: i for i, name in enumerate(message.name)}
+    return tuple(field[index[joint]] if joint in index and index[joint] < len(field)
+                 else float('nan') for joint in joints)
+
+
+def main() -> int:
+    """Run the guard node."""
+    return run_node(GuardNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

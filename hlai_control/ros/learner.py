@@ -1,0 +1,171 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+What the two learning nodes share: the stream of transitions and its schedule.
+
+Exactly U updates follow each transition, one per turn of the loop, and every
+P ticks a version is published, named by the last tick it was trained
+through. In real time a learner that falls a second behind keeps the data and
+skips the updates, and counts them; in lockstep it never skips.
+"""
+
+from pathlib import Path
+
+from hlai_control.graph import APPLIED, STATE
+from hlai_control.learning.journal import Journal
+from hlai_control.learning.pairing import Joined, Pairing
+from hlai_control.learning.versions import is_published, tick_of
+from hlai_control.robots.manifest import load_robot
+from hlai_control.ros.lifecycle import ManagedNode
+from hlai_control.ros.parameters import read, Run
+from hlai_control.ros.process import lower_priority
+from hlai_control.ros.qos import learner
+from hlai_control.ros.signals import from_message, StampGate
+from hlai_control.settings import ScheduleSettings
+from sensor_msgs.msg import JointState
+
+BEHIND_S = 1.0
+
+
+class LearnerNode(ManagedNode):
+    """
+    A managed node that learns from transitions.
+
+    Subclasses give :meth:`updates_per_transition`, :meth:`absorb`,
+    :meth:`update`, :meth:`publish_version` and, if they depend on another
+    function, :meth:`ready`.
+    """
+
+    # What a subclass fills in.
+
+    def updates_per_transition(self) -> int:
+        """Return U."""
+        raise NotImplementedError
+
+    def recall(self, joined: Joined) -> None:
+        """Take a transition from the journal, after a restart."""
+        raise NotImplementedError
+
+    def absorb(self, joined: Joined) -> None:
+        """Take a new transition."""
+        raise NotImplementedError
+
+    def update(self) -> None:
+        """Make one update."""
+        raise NotImplementedError
+
+    def restore(self) -> None:
+        """Read back what an earlier process of this run knew, and publish it."""
+        raise NotImplementedError
+
+    def publish_version(self, version: int) -> None:
+        """Publish the function as it is now."""
+        raise NotImplementedError
+
+    def ready(self, _joined: Joined) -> bool:
+        """Whether everything that learning from this transition depends on has arrived."""
+        return True
+
+    # The stream.
+
+    def setup(self, run: Run) -> None:
+        """Load the robot, open the journal, and join states and commands."""
+        manifest = load_robot(run.robot)
+        self.layout = manifest.layout
+        self.run = run
+        self.schedule = read(self, ScheduleSettings)
+        self._period_ns = manifest.period_ns
+        self._journal: Journal | None = None
+        if run.run_dir:
+            path = Path(run.run_dir) / 'journals' / f'{self.get_name()}.journal'
+            self._journal = Journal(path, self.layout)
+        qos = learner(1.0 / self.layout.period_s)
+        self.listen(JointState, STATE, self._on_state, qos)
+        self.listen(JointState, APPLIED, self._on_applied, qos)
+        priority = 'lockstep' if run.lockstep else lower_priority()
+        self.diagnostics.fact('priority', priority)
+
+    def start(self) -> None:
+        """Begin a new stream; what was learned stays."""
+        self._gate = StampGate()
+        self._pairing = Pairing(self.layout.delay_ticks, self.layout.action_size,
+                                patient=self.run.lockstep)
+        self._current: Joined | None = None
+        self._absorbed = False
+        self._debt = 0
+        self._newest_tick = 0
+        self.transitions = 0
+        self.updates = 0
+        for joined in self._journal or ():
+            self.recall(joined)
+            self.transitions += 1
+        self.restore()
+
+    def teardown(self) -> None:
+        """Close the journal."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def work(self) -> bool:
+        """Take the next transition, or do one update for the one at hand."""
+        if not self.active:
+            return False
+        if self._current is None:
+            self._current, self._absorbed = self._pairing.pop(), False
+            if self._current is None:
+                return False
+        if not self._absorbed:
+            if not self.ready(self._current):
+                return False
+            self._take(self._current)
+        if self._debt > 0:
+            self.update()
+            self.updates += 1
+            self._debt -= 1
+        if self._debt == 0:
+            self._finish(self._current.tick)
+        return True
+
+    def _take(self, joined: Joined) -> None:
+        if self._journal is not None:
+            self._journal.append(joined)
+        self.transitions += 1
+        self.absorb(joined)
+        self._absorbed = True
+        self._debt = self.updates_per_transition()
+        behind_s = (self._newest_tick - joined.tick) * self.layout.period_s
+        if behind_s > BEHIND_S and not self.run.lockstep:
+            self.diagnostics.count('updates skipped: too slow', self._debt)
+            self._debt = 0
+
+    def _finish(self, tick: int) -> None:
+        self._current = None
+        # In lockstep ticks count from 0, and so equal the transitions made.
+        if is_published(self.transitions, self.schedule):
+            self.publish_version(tick)
+        self.diagnostics.fact('transitions', self.transitions)
+        self.diagnostics.fact('updates', self.updates)
+        self.diagnostics.fact('gaps', self._pairing.gaps)
+
+    def _on_state(self, message: JointState) -> None:
+        signal = from_message(message, self.layout.states)
+        self._gate.check(signal.stamp_ns)
+        self._newest_tick = tick_of(signal.stamp_ns, self._period_ns)
+        self._pairing.state(self._newest_tick, signal.stamp_ns, signal.values)
+
+    def _on_applied(self, message: JointState) -> None:
+        signal = from_message(message, self.layout.actions)
+        self._pairing.applied(tick_of(signal.stamp_ns, self._period_ns), signal.values)

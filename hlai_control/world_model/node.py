@@ -1,0 +1,115 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The world model node: learns G from the stream while the robot moves.
+
+It publishes every version as an artefact, and how surprised it was by each
+step: the error of the prediction that it made before it learned the step.
+"""
+
+import sys
+
+from hlai_control.graph import SURPRISE, WORLD_MODEL
+from hlai_control.learning.artefact import Artefact
+from hlai_control.learning.pairing import Joined
+from hlai_control.learning.storage import newest_valid
+from hlai_control.ros.functions import FunctionPublisher
+from hlai_control.ros.learner import LearnerNode
+from hlai_control.ros.parameters import read, Run
+from hlai_control.ros.process import run as run_node
+from hlai_control.ros.qos import FUNCTION, learner
+from hlai_control.ros.signals import Signal, to_message
+from hlai_control.settings import ScheduleSettings, WorldModelSettings
+from hlai_control.types import generator, Transition
+from hlai_control.world_model.learner import WorldModelLearner
+import numpy as np
+from sensor_msgs.msg import JointState
+from std_msgs.msg import UInt8MultiArray
+import torch
+
+KIND = 'world_model'
+SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version')
+
+
+def transition(joined: Joined) -> Transition:
+    """Return a joined step as tensors."""
+    return Transition(*(torch.from_numpy(part.copy()).float()
+                        for part in (joined.state, joined.action, joined.next_state)))
+
+
+class WorldModelNode(LearnerNode):
+    """Predicts future states."""
+
+    def __init__(self) -> None:
+        """Declare the parameters."""
+        super().__init__('world_model', 'World model', [WorldModelSettings, ScheduleSettings])
+
+    def setup(self, run: Run) -> None:
+        """Build the learner; read back what an earlier process of this run knew."""
+        super().setup(run)
+        torch.set_num_threads(1)
+        self._learner = WorldModelLearner(self.layout, read(self, WorldModelSettings),
+                                          generator(run.seed, KIND))
+        self._functions = FunctionPublisher(self.speak(UInt8MultiArray, WORLD_MODEL, FUNCTION),
+                                            run.run_dir)
+        self._surprise = self.speak(JointState, SURPRISE, learner(1.0 / self.layout.period_s))
+        self._loss = 0.0
+
+    def restore(self) -> None:
+        """Go on from the newest file of this run, if there is one."""
+        self._version, dynamics = 0, self._learner.dynamics
+        if self._functions.folder is None:
+            return
+        known = newest_valid(self._functions.folder, self.layout, KIND, dynamics.export())
+        if known is not None:
+            dynamics.load(known.tensors)
+            self.publish_version(known.version)
+
+    def updates_per_transition(self) -> int:
+        """Return U."""
+        return self.schedule.updates
+
+    def recall(self, joined: Joined) -> None:
+        """Remember a transition of an earlier process."""
+        self._learner.add(transition(joined))
+
+    def absorb(self, joined: Joined) -> None:
+        """Report how well the step was predicted, then remember it."""
+        step = transition(joined)
+        error = self._learner.one_step_error(step).double().numpy()
+        self._learner.add(step)
+        values = [float(np.sqrt(np.mean(error ** 2))), self._loss, self.transitions,
+                  self.updates, self._version]
+        self._surprise.publish(to_message(Signal(
+            joined.stamp_ns, SURPRISE_NAMES, np.array(values, np.float64))))
+
+    def update(self) -> None:
+        """Make one update."""
+        self._loss = self._learner.update()
+
+    def publish_version(self, version: int) -> None:
+        """Publish the ensemble as it is now."""
+        self._version = version
+        self._functions.publish(
+            Artefact(KIND, version, self._learner.dynamics.export()), self.layout)
+
+
+def main() -> int:
+    """Run the world model node."""
+    return run_node(WorldModelNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
