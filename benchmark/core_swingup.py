@@ -46,8 +46,7 @@ from hlai_control.engine import Engine
 from hlai_control.layout import Layout
 from hlai_control.perception.kalman import KalmanEstimator
 from hlai_control.settings import (
-    ConfiguratorSettings, CriticSettings, PerceptionSettings, PlannerSettings, ScheduleSettings,
-    WorldModelSettings)
+    CriticSettings, PerceptionSettings, PlannerSettings, ScheduleSettings, WorldModelSettings)
 from hlai_control.types import Budget, generator, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.learner import WorldModelLearner
@@ -119,7 +118,6 @@ class Case:
     critic: CriticSettings = CriticSettings()
     planner: PlannerSettings = PlannerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
-    configurator: ConfiguratorSettings = ConfiguratorSettings()
     cost: CostSpec = COST
 
 
@@ -206,7 +204,7 @@ class Run:
             self.version, world_model, critic = self.versions.popleft()
             self.imagined.load(world_model)
             self.anticipated.load(critic)
-        planner = (self.explorer if self.version < self.case.configurator.explore_ticks else self.planner)
+        planner = (self.explorer if self.version < self.case.schedule.explore_ticks else self.planner)
         engine = replace(self.engine, planner=planner)
         plan = engine.decide(estimate, torch.stack(list(self.pending)), warm,
                              Budget(self.case.planner.iterations), self.actor)
