@@ -100,7 +100,7 @@ class ActorNode(ManagedNode):
     def start(self) -> None:
         """Begin a new motion with all that is known."""
         self._gate = StampGate()
-        self._clock = StampClock(self._run.real_time_factor)
+        self._stamp_clock = StampClock(self._run.real_time_factor)
         self._agent.restart()
         self._state: Signal | None = None
         self._arrival_s = 0.0
@@ -152,7 +152,7 @@ class ActorNode(ManagedNode):
         self._command.publish(to_message(Signal(stamp_ns, self._layout.actions, command)))
 
     def _report(self, stamp_ns: int, answer: Answer, plan_s: float) -> None:
-        latency_s = None if self._run.lockstep else self._clock.age_s(stamp_ns)
+        latency_s = None if self._run.lockstep else self._stamp_clock.age_s(stamp_ns)
         if latency_s is None:
             latency_s = time.monotonic() - self._arrival_s
         self._ticks += 1

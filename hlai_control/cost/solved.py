@@ -36,14 +36,16 @@ class Within:
     goal: float
     is_angle: bool
 
-    def holds(self, value: float) -> bool:
-        """Whether ``value`` lies within the tolerance; false if not finite."""
-        if not isfinite(value):
-            return False
+    def distance(self, value: float) -> float:
+        """Return the distance from the goal, for an angle the shorter way round."""
         error = value - self.goal
         if self.is_angle:
             error = (error + pi) % (2.0 * pi) - pi
-        return abs(error) <= self.tolerance
+        return abs(error)
+
+    def holds(self, value: float) -> bool:
+        """Whether ``value`` lies within the tolerance; false if not finite."""
+        return isfinite(value) and self.distance(value) <= self.tolerance
 
 
 @dataclass(frozen=True)

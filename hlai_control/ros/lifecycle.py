@@ -21,6 +21,7 @@ and diagnostics are handled here, once.
 """
 
 from collections.abc import Callable, Sequence
+import traceback
 from typing import Any
 
 from hlai_control.errors import HlaiError
@@ -59,7 +60,7 @@ class ManagedNode(LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self.diagnostics.publish, clock=steady)
         self._join_timer = self.create_timer(JOIN_PERIOD_S, self._report_peers, clock=steady)
-        self._report('unconfigured')
+        self._report_lifecycle('unconfigured')
 
     # What a subclass fills in.
 
@@ -102,38 +103,35 @@ class ManagedNode(LifecycleNode):
     # Transitions.
 
     def on_configure(self, state: State) -> TransitionCallbackReturn:
-        """Run :meth:`setup`; an HlaiError is reported and refuses the transition."""
-        try:
-            self.setup(read_run(self))
-        except HlaiError as error:
-            self.get_logger().error(str(error))
-            self.diagnostics.state(f'configure failed: {error}', ERROR)
+        """Run :meth:`setup`; what goes wrong is told, and refuses the transition."""
+        if not self._attempt('configure', lambda: self.setup(read_run(self))):
             self.peers.close()
             return TransitionCallbackReturn.FAILURE
-        self._report('inactive')
+        self._report_lifecycle('inactive')
         return super().on_configure(state)
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         """Run :meth:`start`."""
-        self.start()
+        if not self._attempt('activate', self.start):
+            return TransitionCallbackReturn.FAILURE
         self.active = True
         self._join_timer.reset()
-        self._report('active')
+        self._report_lifecycle('active')
         self._report_peers()
         return super().on_activate(state)
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Run :meth:`stop`."""
         self.active = False
-        self.stop()
-        self._report('inactive')
+        self._attempt('deactivate', self.stop)
+        self._report_lifecycle('inactive')
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         """Run :meth:`teardown` and close every endpoint."""
-        self.teardown()
+        self._attempt('clean up', self.teardown)
         self.peers.close()
-        self._report('unconfigured')
+        self._report_lifecycle('unconfigured')
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
@@ -147,7 +145,22 @@ class ManagedNode(LifecycleNode):
             self.active = False
             self.stop()
 
-    def _report(self, state: str) -> None:
+    def _attempt(self, what: str, step: Callable[[], None]) -> bool:
+        """Run one step of a transition; whatever it raises is logged in full."""
+        try:
+            step()
+        except HlaiError as error:
+            self.get_logger().error(str(error))
+            self.diagnostics.state(f'failed to {what}: {error}', ERROR)
+            return False
+        except Exception:
+            # rclpy would swallow it; a defect of ours must be seen.
+            self.get_logger().error(f'failed to {what}:\n{traceback.format_exc()}')
+            self.diagnostics.state(f'failed to {what}; the log has the traceback', ERROR)
+            return False
+        return True
+
+    def _report_lifecycle(self, state: str) -> None:
         self.diagnostics.fact('lifecycle', state)
         self.diagnostics.fact('missing', 'not active')
         self.diagnostics.state(state)

@@ -1,0 +1,174 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``hlai up``: the whole graph from one command, with one screen, until Ctrl-C or done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+import signal
+import time
+
+from hlai_control.cost.task import load_task
+from hlai_control.errors import GraphError
+from hlai_control.parent.arguments import choice, number, split, whole
+from hlai_control.parent.graph_run import fresh_folder, GraphRun, started
+from hlai_control.parent.screen import REFRESH_S, Screen
+from hlai_control.parent.summary import summary, write
+from hlai_control.robots.manifest import load_robot
+from rich.console import Console
+
+KEYS = ('robot', 'task', 'mode', 'real_time_factor', 'stop_when', 'timeout_s', 'seed', 'run_dir',
+        'domain')
+SOLVED, UNSOLVED, FAILED, INTERRUPTED = 0, 3, 1, 130
+# So often may one node die before the run is given up.
+DEATHS_ALLOWED = 20
+
+
+@dataclass(frozen=True)
+class UpSettings:
+    """
+    What ``hlai up`` was asked for.
+
+    :param robot: name or path.
+    :param task: name or path.
+    :param mode: ``realtime`` or ``lockstep``.
+    :param real_time_factor: simulated seconds per second.
+    :param stop_when: ``solved``, or empty to go on for ever.
+    :param timeout_s: motion seconds after which to stop, 0: never.
+    :param seed: of every generator.
+    :param run_dir: where logs, functions and ``summary.json`` go.
+    :param domain: ROS domain, None: a free one.
+    :param rooms: settings of the rooms by their parameter names.
+    """
+
+    robot: str
+    task: str
+    mode: str
+    real_time_factor: float
+    stop_when: str
+    timeout_s: float
+    seed: int
+    run_dir: Path
+    domain: int | None
+    rooms: dict[str, object]
+
+    def parameters(self) -> dict[str, object]:
+        """Return the ROS parameters of every node."""
+        return {'robot': self.robot, 'task': self.task, 'mode': self.mode, 'seed': self.seed,
+                'run_dir': str(self.run_dir), 'real_time_factor': self.real_time_factor,
+                **self.rooms}
+
+
+def read_arguments(arguments: Sequence[str]) -> UpSettings:
+    """
+    Read the arguments of ``hlai up``.
+
+    :raises HlaiError: naming what is wrong and what is valid.
+    """
+    own, rooms = split(arguments, KEYS)
+    now = datetime.now().strftime('%Y%m%d-%H%M%S')
+    domain = whole(own, 'domain', -1, 0)
+    return UpSettings(
+        robot=own.get('robot', 'cartpole'), task=own.get('task', 'swingup'),
+        mode=choice(own, 'mode', 'realtime', ('realtime', 'lockstep')),
+        real_time_factor=number(own, 'real_time_factor', 1.0, 0.01),
+        stop_when=choice(own, 'stop_when', '', ('', 'solved')),
+        timeout_s=number(own, 'timeout_s', 0.0, 0.0), seed=whole(own, 'seed', 0),
+        run_dir=Path(own.get('run_dir') or Path('runs') / now),
+        domain=None if domain < 0 else domain, rooms=rooms)
+
+
+class Interrupt:
+    """Remembers Ctrl-C, so that the way down is the ordinary one."""
+
+    def __init__(self) -> None:
+        """Install the handlers."""
+        self.seen = False
+        for number_ in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number_, self._note)
+
+    def _note(self, _number: int, _frame: object) -> None:
+        self.seen = True
+
+
+def up(arguments: Sequence[str]) -> int:
+    """
+    Run ``hlai up``.
+
+    :returns: 0 if the task was solved, or if ended by Ctrl-C without
+        ``stop_when``; 3 if the time was up before; 130 after Ctrl-C.
+    :raises HlaiError: if the graph cannot be brought up.
+    """
+    settings = read_arguments(arguments)
+    manifest = load_robot(settings.robot)
+    task = load_task(settings.task, manifest)
+    folder = fresh_folder(settings.run_dir)
+    settings = UpSettings(**{**vars(settings), 'run_dir': folder})
+    console, interrupt, began_s = Console(), Interrupt(), time.monotonic()
+    with started(settings.parameters(), folder, settings.domain) as run:
+        console.print(f'robot {manifest.name}, task {task.name}, {settings.mode}, '
+                      f'ROS_DOMAIN_ID={run.domain}, files in {folder}', highlight=False,
+                      soft_wrap=True)
+        screen = Screen(console, run.observer, task, manifest.period_s,
+                        f'hlai: {manifest.name} {task.name}')
+        try:
+            status = _watch(run, settings, screen, interrupt)
+        finally:
+            screen.close()
+        motion = run.observer.motion
+        first = motion.first_command_wall_s
+        facts = {'robot': manifest.name, 'task': task.name, 'mode': settings.mode,
+                 'seed': settings.seed, 'settings': settings.rooms,
+                 'first_command_s': None if first is None else round(first - began_s, 3),
+                 'deaths': run.processes.deaths()}
+        write(folder / 'summary.json', summary(
+            motion, manifest.period_s / settings.real_time_factor, facts))
+    _conclude(console, motion.solved_at_s, motion.motion_s, folder)
+    return status
+
+
+def _watch(run: GraphRun, settings: UpSettings, screen: Screen, interrupt: Interrupt) -> int:
+    """Look on until there is a reason to end; return the exit status."""
+    while True:
+        run.observer.look(REFRESH_S)
+        for death in run.processes.tend():
+            screen.event(f'{death.name} died ({death.how}); bringing it back')
+            if run.processes.deaths()[death.name] > DEATHS_ALLOWED:
+                raise GraphError(f'{death.name} died {DEATHS_ALLOWED} times; the end of its log:'
+                                 f'\n{death.log}')
+            if settings.mode == 'lockstep':
+                raise GraphError(f'{death.name} died ({death.how}), and a lockstep run cannot '
+                                 f'go on without it; the end of its log:\n{death.log}')
+        screen.refresh(time.monotonic())
+        motion = run.observer.motion
+        if interrupt.seen:
+            return INTERRUPTED if settings.stop_when else SOLVED
+        if run.observer.phase == 'failed':
+            raise GraphError(run.observer.reason)
+        if settings.stop_when and motion.solved_at_s is not None:
+            return SOLVED
+        if settings.timeout_s and motion.motion_s >= settings.timeout_s:
+            return SOLVED if motion.solved_at_s is not None else UNSOLVED
+
+
+def _conclude(console: Console, solved_at_s: float | None, motion_s: float,
+              folder: Path) -> None:
+    if solved_at_s is None:
+        console.print(f'not solved in {motion_s:.1f} s of motion', highlight=False)
+    else:
+        console.print(f'solved: the hold began after {solved_at_s:.2f} s of motion',
+                      highlight=False)
+    console.print(f'account: {folder / "summary.json"}', highlight=False, soft_wrap=True)
