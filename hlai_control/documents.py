@@ -190,7 +190,8 @@ def read_document(path: Path | str) -> Value:
     Read the one document of a YAML file.
 
     :raises DocumentError: if the file cannot be read, is over ``MAX_BYTES``,
-        not UTF-8, not YAML, empty, nested over ``MAX_DEPTH``, or has aliases.
+        not UTF-8, not YAML, empty, nested over ``MAX_DEPTH``, or has aliases
+        or tags.
     """
     text = _read_text(str(path))
     try:
@@ -245,7 +246,7 @@ def _read_text(path: str) -> str:
 
 
 def _bound(path: str, text: str) -> None:
-    """Refuse aliases and deep nesting before the recursive composer runs."""
+    """Refuse aliases, tags and deep nesting before the recursive composer runs."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -257,6 +258,9 @@ def _bound(path: str, text: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             raise DocumentError(path, line, 'document', f'the alias *{event.anchor}',
                                 'the value itself, written out')
+        tag = getattr(event, 'tag', None)
+        if tag is not None:
+            raise DocumentError(path, line, 'document', f'the tag {tag}', 'no tags')
 
 
 def _syntax_error(path: str, text: str, error: yaml.YAMLError) -> DocumentError:

@@ -106,5 +106,5 @@ def _find(kind: str, noun: str, name_or_path: str) -> Path:
                          f'a .yaml file, or {suggest(path.stem, _names(kind))}')
     if name_or_path in _names(kind):
         return share_directory() / 'config' / kind / f'{name_or_path}.yaml'
-    raise UsageError(f'unknown {noun} {name_or_path!r}; valid: '
-                     f'{suggest(name_or_path, _names(kind))}, or the path of a .yaml file')
+    raise UsageError(f'unknown {noun} {name_or_path!r}; {suggest(name_or_path, _names(kind))}, '
+                     'or the path of a .yaml file')

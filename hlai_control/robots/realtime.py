@@ -139,6 +139,7 @@ class RealtimeDriver:
         self._held = Held(len(manifest.actuators), manifest.command_timeout_s)
         self._gap_ticks = 1
         self.paused = True
+        self.set_delay(manifest.delay_ticks)
 
     @property
     def tick(self) -> int:
