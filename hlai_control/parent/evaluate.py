@@ -1,0 +1,243 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``hlai eval``: many independent lockstep runs through the same graph, beside baselines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+import json
+from pathlib import Path
+import tempfile
+import time
+
+from hlai_control.cost.task import load_task, TaskSpec
+from hlai_control.errors import GraphError, UsageError
+from hlai_control.parent.arguments import number, split, whole
+from hlai_control.parent.graph_run import GraphRun, started
+from hlai_control.parent.machine import machine, versions
+from hlai_control.parent.statistics import median_or_none, survival, wilson, worst_or_none
+from hlai_control.parent.summary import write
+from hlai_control.parent.up import Interrupt, INTERRUPTED
+from hlai_control.robots.classical import rows
+from hlai_control.robots.manifest import load_robot, RobotManifest
+from hlai_control.robots.trial import Trial, trial
+from rich.console import Console
+from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
+                           TimeElapsedColumn)
+from rich.table import Table
+
+KEYS = ('robot', 'task', 'seeds', 'first_seed', 'timeout_s', 'json', 'domain')
+# A tick that is owed for so long, by the wall clock, ends the run with an error.
+STALL_S = 30.0
+BEGIN_TIMEOUT_S = 90.0
+CURVE_POINTS = 10
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """
+    What ``hlai eval`` was asked for.
+
+    :param robot: name or path.
+    :param task: name or path.
+    :param seeds: number of runs.
+    :param first_seed: seeds are first_seed, first_seed + 1, and so on.
+    :param timeout_s: motion seconds per run.
+    :param json: results file; None: print only.
+    :param domain: ROS domain, None: a free one.
+    :param rooms: settings of the rooms by their parameter names.
+    """
+
+    robot: str
+    task: str
+    seeds: int
+    first_seed: int
+    timeout_s: float
+    json: Path | None
+    domain: int | None
+    rooms: dict[str, object]
+
+    def identity(self) -> dict[str, object]:
+        """Return what runs must share to stand in one table."""
+        return {'robot': self.robot, 'task': self.task, 'timeout_s': self.timeout_s,
+                'rooms': self.rooms}
+
+    def wanted(self) -> range:
+        """Return the seeds."""
+        return range(self.first_seed, self.first_seed + self.seeds)
+
+
+def read_arguments(arguments: Sequence[str]) -> EvalSettings:
+    """
+    Read the arguments of ``hlai eval``.
+
+    :raises HlaiError: naming what is wrong and what is valid.
+    """
+    own, rooms = split(arguments, KEYS)
+    domain = whole(own, 'domain', -1, 0)
+    return EvalSettings(
+        robot=own.get('robot', 'cartpole'), task=own.get('task', 'swingup'),
+        seeds=whole(own, 'seeds', 10, 1), first_seed=whole(own, 'first_seed', 0),
+        timeout_s=number(own, 'timeout_s', 30.0, 0.1),
+        json=Path(own['json']) if own.get('json') else None,
+        domain=None if domain < 0 else domain, rooms=rooms)
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """
+    Run ``hlai eval``.
+
+    :returns: 0 when all runs were made, solved or not; 130 after Ctrl-C.
+    :raises HlaiError: if the graph fails; what was finished is kept.
+    """
+    settings = read_arguments(arguments)
+    manifest = load_robot(settings.robot)
+    task = load_task(settings.task, manifest)
+    done = _resume(settings)
+    console, interrupt = Console(), Interrupt()
+    missing = [seed for seed in settings.wanted() if seed not in done]
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+               TimeElapsedColumn(), TextColumn('{task.fields[last]}'))
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task('runs', total=settings.seeds, completed=len(done), last='')
+        if missing:
+            with tempfile.TemporaryDirectory(prefix='hlai-eval-') as folder:
+                parameters = {'robot': settings.robot, 'task': settings.task, 'mode': 'lockstep',
+                              'autostart': False, **settings.rooms}
+                with started(parameters, Path(folder), settings.domain) as run:
+                    for seed in missing:
+                        done[seed] = _one(run, seed, task, settings, interrupt)
+                        if interrupt.seen:
+                            return INTERRUPTED
+                        _keep(settings, done, {})
+                        progress.update(bar, completed=len(done), last=_outcome(done[seed]))
+        baselines = _baselines(manifest, task, settings, progress)
+    results = _keep(settings, done, baselines)
+    _print(console, results, settings)
+    return 0
+
+
+def _one(run: GraphRun, seed: int, task: TaskSpec, settings: EvalSettings,
+         interrupt: Interrupt) -> Trial:
+    """Make one run: begin, look on, end."""
+    began_s = time.monotonic()
+    observer = run.observer
+    observer.begin({'seed': seed})
+    observer.wait_for_phase('running', BEGIN_TIMEOUT_S)
+    seen, seen_at_s = 0, time.monotonic()
+    while not interrupt.seen:
+        observer.look(0.1)
+        motion = observer.motion
+        for death in run.processes.tend():
+            raise GraphError(f'{death.name} died ({death.how}) in seed {seed}; run the same '
+                             f'command again to go on. The end of its log:\n{death.log}')
+        if motion.states != seen:
+            seen, seen_at_s = motion.states, time.monotonic()
+        elif time.monotonic() - seen_at_s > STALL_S:
+            raise GraphError(f'no tick for {STALL_S:g} s in seed {seed}; owed: '
+                             f'{observer.diagnostics.get("robot", ("unknown", {}))[0]}')
+        solved_at_s = motion.solved_at_s
+        if solved_at_s is not None or motion.motion_s > settings.timeout_s:
+            break
+    solved_at_s = observer.motion.solved_at_s
+    end_s = settings.timeout_s if solved_at_s is None else solved_at_s + task.solved.hold_s
+    if end_s > settings.timeout_s:
+        solved_at_s, end_s = None, settings.timeout_s
+    observer.end_within(BEGIN_TIMEOUT_S)
+    return Trial(seed, solved_at_s, round(end_s, 6), round(time.monotonic() - began_s, 3))
+
+
+def _resume(settings: EvalSettings) -> dict[int, Trial]:
+    """
+    Read what an earlier call of the same command has finished.
+
+    :raises UsageError: if the file holds other runs.
+    """
+    if settings.json is None or not settings.json.exists():
+        return {}
+    try:
+        earlier = json.loads(settings.json.read_text())
+        identity = earlier['settings']
+        found = {row['seed']: Trial(row['seed'], row['solved_at_s'], row['interaction_s'],
+                                    row['wall_s']) for row in earlier['runs']}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f'json:={settings.json} holds something else ({error!r}); '
+                         'choose another file') from None
+    if {key: identity.get(key) for key in settings.identity()} != settings.identity():
+        raise UsageError(f'json:={settings.json} holds runs with other settings, {identity}; '
+                         'choose another file, or delete it')
+    return {seed: found[seed] for seed in settings.wanted() if seed in found}
+
+
+def _baselines(manifest: RobotManifest, task: TaskSpec, settings: EvalSettings,
+               progress: Progress) -> dict[str, list[Trial]]:
+    found: dict[str, list[Trial]] = {}
+    for name, make in rows(manifest.name, task.name):
+        bar = progress.add_task(name, total=settings.seeds, last='')
+        found[name] = []
+        for seed in settings.wanted():
+            found[name].append(trial(manifest, task.solved, make, seed, settings.timeout_s))
+            progress.advance(bar)
+    return found
+
+
+def _account(trials: Sequence[Trial]) -> dict[str, object]:
+    times = [item.solved_at_s for item in trials]
+    return {'runs': [{**asdict(item), 'solved': item.solved_at_s is not None}
+                     for item in trials],
+            'median_solved_at_s': median_or_none(times),
+            'worst_solved_at_s': worst_or_none(times)}
+
+
+def _keep(settings: EvalSettings, done: Mapping[int, Trial],
+          baselines: Mapping[str, Sequence[Trial]]) -> dict[str, object]:
+    """Write what there is so far, and return it."""
+    results = {**_account([done[seed] for seed in sorted(done)]),
+               'baselines': {name: _account(trials) for name, trials in baselines.items()},
+               'settings': {**settings.identity(), 'mode': 'lockstep', 'seeds': settings.seeds,
+                            'first_seed': settings.first_seed},
+               'machine': machine(), 'versions': versions()}
+    if settings.json is not None:
+        write(settings.json, results)
+    return results
+
+
+def _outcome(item: Trial) -> str:
+    if item.solved_at_s is None:
+        return f'seed {item.seed}: not solved in {item.interaction_s:g} s'
+    return f'seed {item.seed}: solved at {item.solved_at_s:.2f} s'
+
+
+def _print(console: Console, results: dict, settings: EvalSettings) -> None:
+    """Print the table of rows and the survival curve."""
+    times_s = [settings.timeout_s * (i + 1) / CURVE_POINTS for i in range(CURVE_POINTS)]
+    table = Table(title=f'{settings.robot} {settings.task}, motion seconds to the start of '
+                        f'the hold')
+    for heading in ('', 'solved', '95 %', 'median', 'worst'):
+        table.add_column(heading)
+    curve = Table(title='fraction solved within motion seconds')
+    for heading in ('', *(f'{time_s:g}' for time_s in times_s)):
+        curve.add_column(heading)
+    for name, row in {'hlai': results, **results['baselines']}.items():
+        solved_at = [item['solved_at_s'] for item in row['runs']]
+        count = sum(value is not None for value in solved_at)
+        low, high = wilson(count, len(solved_at))
+        table.add_row(name, f'{count} of {len(solved_at)}', f'{low:.0%} to {high:.0%}',
+                      _seconds(row['median_solved_at_s']), _seconds(row['worst_solved_at_s']))
+        curve.add_row(name, *(f'{share:.2f}' for share in survival(solved_at, times_s)))
+    console.print(table, curve)
+
+
+def _seconds(value: float | None) -> str:
+    return '-' if value is None else f'{value:.2f} s'
