@@ -29,6 +29,7 @@ from hlai_control.robots.simulator import Simulator
 PERIOD = 50_000_000
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2 ** 62), st.integers(0, 10 ** 6))
 def test_stamps_are_exact(base, tick):
     clock = TickClock(base, PERIOD)
@@ -57,7 +58,7 @@ def test_the_barrier_waits_for_release_and_for_each_answer():
         barrier.step()
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(-2, 2), max_size=40))
 def test_no_order_of_answers_makes_the_barrier_skip_or_repeat(offsets):
     barrier = Barrier(PERIOD)
@@ -106,7 +107,7 @@ def test_pace_skips_what_it_missed_and_sleeps_off_a_long_stop():
     assert pace.stamp_ns == 100_000_000_000
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(['start', 'gap', 'advance']),
                           st.floats(-1.0, 2.0)), max_size=40))
 def test_stamps_only_go_forward_whatever_the_clock_does(moves):

@@ -15,7 +15,7 @@
 
 """Laws of the limit functions: finite, inside, nearest, and idempotent."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ anything = st.floats()
 LOW, HIGH = np.array([-10.0, 0.0]), np.array([10.0, 3.0])
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(anything, anything)
 def test_clamp_is_inside_and_nearest_or_refuses(first, second):
     values = np.array([first, second])
@@ -48,6 +49,7 @@ def test_is_finite_by_hand():
         assert not limits.is_finite([0.0, bad])
 
 
+@settings(deadline=None)
 @given(finite, st.floats(0.0, 1.0))
 def test_narrow_is_monotone_and_keeps_the_centre(centre, authority):
     middle = np.array([centre, 1.0])
@@ -66,6 +68,7 @@ def test_narrow_by_hand():
     assert high == pytest.approx([2.0, 0.6])
 
 
+@settings(deadline=None)
 @given(finite, finite, st.floats(0.0, 1e6))
 def test_limit_rate_changes_by_at_most_a_step(wanted, previous, step):
     out = limits.limit_rate(np.array([wanted]), np.array([previous]), np.array([step]))[0]
