@@ -21,6 +21,9 @@ Its tick reads as five calls: take what is due, set the engine up, foresee
 
 from dataclasses import dataclass, replace
 
+import torch
+from torch import Tensor
+
 from hlai_control.actor.cem import CemPlanner
 from hlai_control.actor.explore import Explorer
 from hlai_control.actor.inputs import AppliedCommands, FunctionInput, Scheduled
@@ -32,12 +35,14 @@ from hlai_control.critic.value import ValueNetwork
 from hlai_control.engine import Engine
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.settings import (CriticSettings, PlannerSettings, ScheduleSettings,
-                                   WorldModelSettings)
+from hlai_control.settings import (
+    CriticSettings,
+    PlannerSettings,
+    ScheduleSettings,
+    WorldModelSettings,
+)
 from hlai_control.types import Budget, Estimate, generator, Plan
 from hlai_control.world_model.ensemble import EnsembleDynamics
-import torch
-from torch import Tensor
 
 WARM_UP_PLANS = 3
 

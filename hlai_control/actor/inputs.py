@@ -21,11 +21,12 @@ commands that are still on their way. In real time the newest of each counts.
 
 from typing import Generic, Protocol, TypeVar
 
+import torch
+from torch import Tensor
+
 from hlai_control.learning.artefact import Artefact
 from hlai_control.learning.versions import due_version, VersionShelf
 from hlai_control.settings import ScheduleSettings
-import torch
-from torch import Tensor
 
 # Ticks for which applied commands are kept beside the action delay.
 MEMORY_TICKS = 8

@@ -23,12 +23,25 @@ command where planning is not possible or not wanted, with the reason.
 import sys
 import time
 
+import numpy as np
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String, UInt8MultiArray
+import torch
+
 from hlai_control.actor.agent import Agent, AgentSettings, Answer
 from hlai_control.configurator.configuration import from_json as read_configuration
 from hlai_control.cost.published import from_json as read_cost
 from hlai_control.cost.task import load_task
-from hlai_control.graph import (APPLIED, COMMAND, CONFIGURATION, COST, CRITIC, STATE, TIMING,
-                                WORLD_MODEL)
+from hlai_control.graph import (
+    APPLIED,
+    COMMAND,
+    CONFIGURATION,
+    COST,
+    CRITIC,
+    STATE,
+    TIMING,
+    WORLD_MODEL,
+)
 from hlai_control.layout import STD_SUFFIX
 from hlai_control.learning.artefact import decode
 from hlai_control.learning.versions import tick_of
@@ -37,17 +50,18 @@ from hlai_control.ros.diagnostics import OK, WARN
 from hlai_control.ros.functions import unpack
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
-from hlai_control.ros.process import raise_priority, run as run_node
+from hlai_control.ros.process import raise_priority
+from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import CONTROL, FUNCTION, learner
 from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
 from hlai_control.ros.stamp_clock import StampClock
-from hlai_control.settings import (CriticSettings, PlannerSettings, ScheduleSettings,
-                                   WorldModelSettings)
+from hlai_control.settings import (
+    CriticSettings,
+    PlannerSettings,
+    ScheduleSettings,
+    WorldModelSettings,
+)
 from hlai_control.types import Budget, Estimate
-import numpy as np
-from sensor_msgs.msg import JointState
-from std_msgs.msg import String, UInt8MultiArray
-import torch
 
 TIMING_NAMES = ('latency_s', 'plan_s', 'ticks', 'late', 'skipped', 'world_model', 'critic',
                 'energy', 'anticipated', 'iterations', 'exploring')

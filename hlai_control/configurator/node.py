@@ -25,12 +25,28 @@ import json
 import sys
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
 from hlai_control.configurator.configuration import Configuration, HOLD, RUN
 from hlai_control.configurator.transitions import ACTIVE, INACTIVE, UNCONFIGURED
 from hlai_control.cost.task import load_task
 from hlai_control.errors import GraphError, HlaiError
-from hlai_control.graph import (ANTICIPATED, CONFIGURATION, MANAGED, NODES, STATE, SURPRISE, TASK,
-                                TERMS, TIMING)
+from hlai_control.graph import (
+    ANTICIPATED,
+    CONFIGURATION,
+    MANAGED,
+    NODES,
+    STATE,
+    SURPRISE,
+    TASK,
+    TERMS,
+    TIMING,
+)
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.diagnostics import Diagnostics, ERROR, WARN
 from hlai_control.ros.managers import bring, set_parameters, state_of, switch, trigger
@@ -41,12 +57,6 @@ from hlai_control.ros.qos import DIAGNOSTICS, FUNCTION, LATCHED, learner, VIEW
 from hlai_control.ros.scripts import Caller, Script, together, wait_for
 from hlai_control.ros.signals import stamp_to_ns
 from hlai_control.settings import ConfiguratorSettings
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
-from rclpy.node import Node
-from sensor_msgs.msg import JointState
-from std_msgs.msg import String
-from std_srvs.srv import Trigger
 
 STATUS = 'configurator/status'
 # In lockstep a request takes effect so many ticks later, long enough to reach every node.

@@ -21,6 +21,11 @@ each term of what really happens, and says how long the goal has been held.
 
 import sys
 
+import numpy as np
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+import torch
+
 from hlai_control.configurator.configuration import from_json
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import PublishedCost
@@ -35,10 +40,6 @@ from hlai_control.ros.parameters import Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, learner
 from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
-import numpy as np
-from sensor_msgs.msg import JointState
-from std_msgs.msg import String
-import torch
 
 
 class CostNode(ManagedNode):

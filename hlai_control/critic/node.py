@@ -22,6 +22,11 @@ state: the robot's expectation of how well things will go.
 
 import sys
 
+import numpy as np
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String, UInt8MultiArray
+import torch
+
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import from_json, PublishedCost
 from hlai_control.cost.spec import CostSpec
@@ -40,11 +45,8 @@ from hlai_control.ros.signals import Signal, to_message
 from hlai_control.settings import CriticSettings, ScheduleSettings, WorldModelSettings
 from hlai_control.types import generator, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
-from hlai_control.world_model.node import KIND as WORLD_MODEL_KIND, transition
-import numpy as np
-from sensor_msgs.msg import JointState
-from std_msgs.msg import String, UInt8MultiArray
-import torch
+from hlai_control.world_model.node import KIND as WORLD_MODEL_KIND
+from hlai_control.world_model.node import transition
 
 KIND = 'critic'
 ANTICIPATED_NAMES = ('anticipated', 'loss', 'updates', 'version', 'world_model')

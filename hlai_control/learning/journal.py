@@ -28,10 +28,11 @@ from pathlib import Path
 import struct
 import zlib
 
+import numpy as np
+
 from hlai_control.errors import ArtefactError
 from hlai_control.layout import Layout
 from hlai_control.learning.pairing import Joined
-import numpy as np
 
 _HEAD = struct.Struct('<qq')
 _CRC = struct.Struct('<I')

@@ -21,6 +21,10 @@ from pathlib import Path
 import tempfile
 import time
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
 from hlai_control.cost.task import load_task, TaskSpec
 from hlai_control.errors import GraphError, UsageError
 from hlai_control.parent.arguments import number, split, whole
@@ -32,10 +36,6 @@ from hlai_control.parent.up import Interrupt, INTERRUPTED
 from hlai_control.robots.classical import rows
 from hlai_control.robots.manifest import load_robot, RobotManifest
 from hlai_control.robots.trial import Trial, trial
-from rich.console import Console
-from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
-                           TimeElapsedColumn)
-from rich.table import Table
 
 KEYS = ('robot', 'task', 'seeds', 'first_seed', 'timeout_s', 'json', 'domain')
 # A tick that is owed for so long, by the wall clock, ends the run with an error.

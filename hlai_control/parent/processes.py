@@ -29,8 +29,9 @@ import subprocess
 import sys
 import time
 
-from hlai_control.graph import NodeSpec
 import yaml
+
+from hlai_control.graph import NodeSpec
 
 NAMESPACE = 'hlai'
 GUARD = 'guard'

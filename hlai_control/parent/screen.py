@@ -16,15 +16,16 @@
 
 from collections.abc import Sequence
 
-from hlai_control.cost.task import TaskSpec
-from hlai_control.graph import ANTICIPATED, STATE, SURPRISE, TERMS, TIMING
-from hlai_control.parent.summary import latency, misses
-from hlai_control.ros.observer import Observer
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from hlai_control.cost.task import TaskSpec
+from hlai_control.graph import ANTICIPATED, STATE, SURPRISE, TERMS, TIMING
+from hlai_control.parent.summary import latency, misses
+from hlai_control.ros.observer import Observer
 
 REFRESH_S = 0.25
 PLAIN_S = 1.0

@@ -21,6 +21,8 @@ from pathlib import Path
 import signal
 import time
 
+from rich.console import Console
+
 from hlai_control.cost.task import load_task
 from hlai_control.errors import GraphError
 from hlai_control.parent.arguments import choice, number, split, whole
@@ -28,7 +30,6 @@ from hlai_control.parent.graph_run import fresh_folder, GraphRun, started
 from hlai_control.parent.screen import REFRESH_S, Screen
 from hlai_control.parent.summary import summary, write
 from hlai_control.robots.manifest import load_robot
-from rich.console import Console
 
 KEYS = ('robot', 'task', 'mode', 'real_time_factor', 'stop_when', 'timeout_s', 'seed', 'run_dir',
         'domain')

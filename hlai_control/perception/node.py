@@ -23,6 +23,10 @@ nothing.
 import sys
 import time
 
+import numpy as np
+from sensor_msgs.msg import JointState
+import torch
+
 from hlai_control.errors import SignalError
 from hlai_control.graph import STATE
 from hlai_control.layout import STD_SUFFIX
@@ -31,13 +35,11 @@ from hlai_control.robots.manifest import load_robot, RobotManifest
 from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
-from hlai_control.ros.process import raise_priority, run as run_node
+from hlai_control.ros.process import raise_priority
+from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import learner, SENSOR
 from hlai_control.ros.signals import Signal, stamp_to_ns, StampGate, to_message
 from hlai_control.settings import PerceptionSettings
-import numpy as np
-from sensor_msgs.msg import JointState
-import torch
 
 STALE_S = 0.15
 # After a longer gap the filter begins anew instead of predicting blindly.

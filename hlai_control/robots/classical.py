@@ -22,9 +22,10 @@ from collections.abc import Callable, Sequence
 from math import cos, sin
 from typing import Protocol
 
-from hlai_control.robots.manifest import RobotManifest
 import numpy as np
 from numpy.typing import NDArray
+
+from hlai_control.robots.manifest import RobotManifest
 
 Vector = NDArray[np.float64]
 

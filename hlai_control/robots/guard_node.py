@@ -26,17 +26,6 @@ from array import array
 import sys
 import time
 
-from hlai_control.graph import APPLIED, COMMAND
-from hlai_control.robots.guard import Candidate, Decision, Guard, Measured, Situation
-from hlai_control.robots.manifest import load_robot
-from hlai_control.robots.reasons import Reason
-from hlai_control.ros.diagnostics import Diagnostics, ERROR, OK, WARN
-from hlai_control.ros.parameters import declare, declare_run, read, read_run
-from hlai_control.ros.peers import Peers
-from hlai_control.ros.process import raise_priority, run as run_node
-from hlai_control.ros.qos import CONTROL, learner, SENSOR
-from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, StampGate, to_message
-from hlai_control.settings import GuardSettings
 import numpy as np
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -44,6 +33,19 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
+
+from hlai_control.graph import APPLIED, COMMAND
+from hlai_control.robots.guard import Candidate, Decision, Guard, Measured, Situation
+from hlai_control.robots.manifest import load_robot
+from hlai_control.robots.reasons import Reason
+from hlai_control.ros.diagnostics import Diagnostics, ERROR, OK, WARN
+from hlai_control.ros.parameters import declare, declare_run, read, read_run
+from hlai_control.ros.peers import Peers
+from hlai_control.ros.process import raise_priority
+from hlai_control.ros.process import run as run_node
+from hlai_control.ros.qos import CONTROL, learner, SENSOR
+from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, StampGate, to_message
+from hlai_control.settings import GuardSettings
 
 WATCH_PERIOD_S = 0.02
 REASON = 'reason'

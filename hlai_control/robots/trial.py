@@ -16,11 +16,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hlai_control.cost.solved import HoldTimer, SolvedSpec
 from hlai_control.robots.classical import Make
 from hlai_control.robots.manifest import RobotManifest
 from hlai_control.robots.simulator import Simulator
-import numpy as np
 
 
 @dataclass(frozen=True)

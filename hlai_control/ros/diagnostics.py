@@ -22,8 +22,9 @@ Published once a second and at once on change of state.
 from collections import Counter
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from hlai_control.ros.qos import DIAGNOSTICS
 from rclpy.node import Node
+
+from hlai_control.ros.qos import DIAGNOSTICS
 
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN

@@ -26,12 +26,13 @@ import hashlib
 import json
 from pathlib import Path
 
+from rclpy.publisher import Publisher
+from std_msgs.msg import MultiArrayDimension, UInt8MultiArray
+
 from hlai_control.errors import SignalError
 from hlai_control.layout import Layout
 from hlai_control.learning.artefact import Artefact, encode
 from hlai_control.learning.storage import artefact_path, forget_old, write_atomic
-from rclpy.publisher import Publisher
-from std_msgs.msg import MultiArrayDimension, UInt8MultiArray
 
 INLINE_LIMIT = 1_000_000
 # More than the newest, in case that one is damaged.

@@ -23,6 +23,8 @@ skips the updates, and counts them; in lockstep it never skips.
 
 from pathlib import Path
 
+from sensor_msgs.msg import JointState
+
 from hlai_control.graph import APPLIED, STATE
 from hlai_control.learning.journal import Journal
 from hlai_control.learning.pairing import Joined, Pairing
@@ -34,7 +36,6 @@ from hlai_control.ros.process import lower_priority
 from hlai_control.ros.qos import learner
 from hlai_control.ros.signals import from_message, StampGate
 from hlai_control.settings import ScheduleSettings
-from sensor_msgs.msg import JointState
 
 BEHIND_S = 1.0
 

@@ -24,16 +24,17 @@ from collections.abc import Callable, Sequence
 import traceback
 from typing import Any
 
-from hlai_control.errors import HlaiError
-from hlai_control.ros.diagnostics import Diagnostics, ERROR
-from hlai_control.ros.parameters import declare, declare_run, read_run, Run
-from hlai_control.ros.peers import Peers
-from hlai_control.settings import Settings
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
+
+from hlai_control.errors import HlaiError
+from hlai_control.ros.diagnostics import Diagnostics, ERROR
+from hlai_control.ros.parameters import declare, declare_run, read_run, Run
+from hlai_control.ros.peers import Peers
+from hlai_control.settings import Settings
 
 DIAGNOSTICS_PERIOD_S = 1.0
 JOIN_PERIOD_S = 0.05

@@ -16,15 +16,15 @@
 
 from collections.abc import Mapping
 
-from hlai_control.configurator.transitions import (ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE,
-                                                   steps)
-from hlai_control.errors import GraphError
-from hlai_control.ros.scripts import Caller, Script
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
+
+from hlai_control.configurator.transitions import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, steps
+from hlai_control.errors import GraphError
+from hlai_control.ros.scripts import Caller, Script
 
 _TRANSITIONS = {CONFIGURE: Transition.TRANSITION_CONFIGURE,
                 ACTIVATE: Transition.TRANSITION_ACTIVATE,

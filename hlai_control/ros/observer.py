@@ -25,6 +25,13 @@ import json
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
+import rclpy
+from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
 from hlai_control.errors import GraphError
 from hlai_control.graph import ANTICIPATED, STATE, SURPRISE, TERMS, TIMING
 from hlai_control.ros.diagnostics import Diagnostics
@@ -33,12 +40,6 @@ from hlai_control.ros.peers import Peers
 from hlai_control.ros.qos import DIAGNOSTICS, LATCHED, learner
 from hlai_control.ros.scripts import Caller, Script
 from hlai_control.ros.signals import stamp_to_ns
-import rclpy
-from rclpy.experimental.events_executor import EventsExecutor
-from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import JointState
-from std_msgs.msg import String
 
 RATE_HZ = 100.0
 

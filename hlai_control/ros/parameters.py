@@ -23,12 +23,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
-from hlai_control.errors import HlaiError, SettingsError
-from hlai_control.settings import group_of, Settings
-from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescriptor,
-                                SetParametersResult)
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+
+from hlai_control.errors import HlaiError, SettingsError
+from hlai_control.settings import group_of, Settings
 
 S = TypeVar('S', bound=Settings)
 

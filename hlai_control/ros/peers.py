@@ -23,14 +23,15 @@ discovery seen from elsewhere says nothing about them.
 from collections.abc import Callable
 from typing import Any
 
-from hlai_control.errors import HlaiError
-from hlai_control.graph import expected_subscribers, publisher_of
-from hlai_control.ros.diagnostics import Diagnostics
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
+
+from hlai_control.errors import HlaiError
+from hlai_control.graph import expected_subscribers, publisher_of
+from hlai_control.ros.diagnostics import Diagnostics
 
 
 class Peers:

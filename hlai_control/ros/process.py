@@ -27,11 +27,12 @@ import signal
 import sys
 from typing import Protocol
 
-from hlai_control.errors import HlaiError
 import rclpy
 from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+from hlai_control.errors import HlaiError
 
 IDLE_WAIT_S = 0.1
 # Callbacks taken in a row before a busy node does its next piece of work.

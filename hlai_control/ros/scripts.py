@@ -23,9 +23,10 @@ from collections.abc import Callable, Generator, Iterable
 import time
 from typing import Any
 
-from hlai_control.errors import GraphError
 from rclpy.client import Client
 from rclpy.node import Node
+
+from hlai_control.errors import GraphError
 
 Script = Generator[None, None, Any]
 

@@ -26,10 +26,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from builtin_interfaces.msg import Time
-from hlai_control.errors import SignalError
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
+
+from hlai_control.errors import SignalError
 
 NS_PER_S = 1_000_000_000
 

@@ -21,6 +21,11 @@ step: the error of the prediction that it made before it learned the step.
 
 import sys
 
+import numpy as np
+from sensor_msgs.msg import JointState
+from std_msgs.msg import UInt8MultiArray
+import torch
+
 from hlai_control.graph import SURPRISE, WORLD_MODEL
 from hlai_control.learning.artefact import Artefact
 from hlai_control.learning.pairing import Joined
@@ -34,10 +39,6 @@ from hlai_control.ros.signals import Signal, to_message
 from hlai_control.settings import ScheduleSettings, WorldModelSettings
 from hlai_control.types import generator, Transition
 from hlai_control.world_model.learner import WorldModelLearner
-import numpy as np
-from sensor_msgs.msg import JointState
-from std_msgs.msg import UInt8MultiArray
-import torch
 
 KIND = 'world_model'
 SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version')
