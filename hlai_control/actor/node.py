@@ -47,7 +47,7 @@ from hlai_control.learning.artefact import decode
 from hlai_control.learning.versions import tick_of
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.diagnostics import OK, WARN
-from hlai_control.ros.functions import unpack
+from hlai_control.ros.functions import CRITIC_KIND, unpack, WORLD_MODEL_KIND
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import raise_priority
@@ -103,9 +103,9 @@ class ActorNode(ManagedNode):
         self.listen(JointState, STATE, self._on_state, CONTROL)
         self.listen(JointState, APPLIED, self._on_applied, learner(rate_hz))
         self.listen_always(UInt8MultiArray, WORLD_MODEL, lambda message: agent.models.put(
-            decode(unpack(message), layout, 'world_model', agent.model_like)), FUNCTION)
+            decode(unpack(message), layout, WORLD_MODEL_KIND, agent.model_like)), FUNCTION)
         self.listen_always(UInt8MultiArray, CRITIC, lambda message: agent.critics.put(
-            decode(unpack(message), layout, 'critic', agent.critic_like)), FUNCTION)
+            decode(unpack(message), layout, CRITIC_KIND, agent.critic_like)), FUNCTION)
         self.listen_always(String, COST, lambda message: agent.costs.put(
             read_cost(message.data)), FUNCTION)
         self.listen_always(String, CONFIGURATION, lambda message: agent.configurations.put(

@@ -22,6 +22,7 @@ process parent has respawned. No tick needs it.
 
 from collections.abc import Callable
 import json
+from pathlib import Path
 import sys
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -32,7 +33,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from hlai_control.configurator.configuration import Configuration, HOLD, RUN
+from hlai_control.configurator.configuration import Configuration, from_json, HOLD, RUN
 from hlai_control.configurator.transitions import ACTIVE, INACTIVE, UNCONFIGURED
 from hlai_control.cost.task import load_task
 from hlai_control.errors import GraphError, HlaiError
@@ -59,6 +60,7 @@ from hlai_control.ros.signals import stamp_to_ns
 from hlai_control.settings import ConfiguratorSettings
 
 STATUS = 'configurator/status'
+CONFIGURATION_FILE = 'configuration.json'
 # In lockstep a request takes effect so many ticks later, long enough to reach every node.
 REQUEST_TICKS = 20
 IDLE, STARTING, RUNNING, ENDING, FAILED = 'idle', 'starting', 'running', 'ending', 'failed'
@@ -148,7 +150,9 @@ class ConfiguratorNode(Node):
         if not fresh:
             states = yield from self._states()
             adopted = ACTIVE in states
-        if not adopted:
+        if adopted:
+            self._remember()
+        else:
             values = {'seed': self._run.seed, 'run_dir': self._run.run_dir,
                       'task': self._run.task}
             yield from together(set_parameters(self._caller, name, values) for name in MANAGED)
@@ -167,6 +171,14 @@ class ConfiguratorNode(Node):
         yield from switch(self._caller, 'robot/pause', False)
         self._runs += 1
         self._enter(RUNNING, f'{self._run.robot}, {self._task}')
+
+    def _remember(self) -> None:
+        """Take up what an earlier process of this run had configured last."""
+        if not self._run.run_dir or not (path := Path(self._run.run_dir) / CONFIGURATION_FILE
+                                         ).exists():
+            return
+        last = from_json(path.read_text())
+        self._task, self._mode, self._version = last.task, last.mode, last.version
 
     def _states(self) -> Script:
         states: dict[str, str] = {}
@@ -264,11 +276,17 @@ class ConfiguratorNode(Node):
     def _publish(self, reason: str) -> None:
         self._version += 1
         running = self._run.lockstep and self._phase == RUNNING
-        delay_ns = REQUEST_TICKS * self._manifest.period_ns if running else 0
-        self._configuration.publish(String(data=Configuration(
-            version=self._version, from_ns=self._newest_ns + delay_ns if running else 0,
-            task=self._task, mode=self._mode, horizon=self._settings.horizon,
-            iterations=self._settings.iterations, reason=reason).to_json()))
+        from_ns = self._newest_ns + REQUEST_TICKS * self._manifest.period_ns if running else 0
+        text = Configuration(
+            version=self._version, from_ns=from_ns, task=self._task, mode=self._mode,
+            horizon=self._settings.horizon, iterations=self._settings.iterations,
+            reason=reason).to_json()
+        if self._run.run_dir:
+            path = Path(self._run.run_dir) / CONFIGURATION_FILE
+            draft = path.with_suffix('.part')
+            draft.write_text(text)
+            draft.replace(path)
+        self._configuration.publish(String(data=text))
 
 
 def _answer(serve: Callable[[], str]) -> Callable[[Trigger.Request, Trigger.Response],

@@ -8,7 +8,7 @@
 #
 # Unless required by applicable law or agreed to in writing, software
 # distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY CRITIC_KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
@@ -30,14 +30,16 @@ import torch
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import from_json, PublishedCost
 from hlai_control.cost.spec import CostSpec
+from hlai_control.cost.task import load_task
 from hlai_control.critic.learner import CriticLearner
 from hlai_control.graph import ANTICIPATED, COST, CRITIC, WORLD_MODEL
 from hlai_control.learning.artefact import Artefact, decode
 from hlai_control.learning.pairing import Joined
 from hlai_control.learning.storage import newest_valid
 from hlai_control.learning.versions import due_version, VersionShelf
-from hlai_control.ros.functions import FunctionPublisher, unpack
-from hlai_control.ros.learner import LearnerNode
+from hlai_control.robots.manifest import load_robot
+from hlai_control.ros.functions import CRITIC_KIND, FunctionPublisher, unpack, WORLD_MODEL_KIND
+from hlai_control.ros.learner import LearnerNode, nowhere, transition
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, learner
@@ -45,10 +47,7 @@ from hlai_control.ros.signals import Signal, to_message
 from hlai_control.settings import CriticSettings, ScheduleSettings, WorldModelSettings
 from hlai_control.types import generator, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
-from hlai_control.world_model.node import KIND as WORLD_MODEL_KIND
-from hlai_control.world_model.node import transition
 
-KIND = 'critic'
 ANTICIPATED_NAMES = ('anticipated', 'loss', 'updates', 'version', 'world_model')
 
 
@@ -71,6 +70,7 @@ class CriticNode(LearnerNode):
         self._costs: list[PublishedCost] = []
         self._learner: CriticLearner | None = None
         self._recalled: list[Joined] = []
+        self._warm_up(run)
         self._model_version, self._version, self._loss = 0, 0, 0.0
         self._functions = FunctionPublisher(self.speak(UInt8MultiArray, CRITIC, FUNCTION),
                                             run.run_dir)
@@ -78,6 +78,14 @@ class CriticNode(LearnerNode):
                                        learner(1.0 / self.layout.period_s))
         self.listen_always(UInt8MultiArray, WORLD_MODEL, self._on_world_model, FUNCTION)
         self.listen_always(String, COST, self._on_cost, FUNCTION)
+
+    def _warm_up(self, run: Run) -> None:
+        """Learn nothing once: the first backward pass of torch takes seconds."""
+        spec = load_task(run.task, load_robot(run.robot)).cost
+        scratch = CriticLearner(self.layout, TaskCost(self.layout, spec), spec.discount,
+                                read(self, CriticSettings), generator(0, 'warm-up'))
+        scratch.add(nowhere(self.layout))
+        scratch.update(self._dynamics)
 
     def _on_world_model(self, message: UInt8MultiArray) -> None:
         artefact = decode(unpack(message), self.layout, WORLD_MODEL_KIND, self._like)
@@ -123,7 +131,7 @@ class CriticNode(LearnerNode):
         """Begin a value function for a cost, from all motion so far."""
         before = self._learner
         self._learner = CriticLearner(self.layout, TaskCost(self.layout, spec), spec.discount,
-                                      read(self, CriticSettings), generator(self.run.seed, KIND))
+                                      read(self, CriticSettings), generator(self.run.seed, CRITIC_KIND))
         if before is not None:
             known_steps = before.replay.latest(len(before.replay))
             for parts in zip(known_steps.state, known_steps.action, known_steps.next_state,
@@ -135,7 +143,7 @@ class CriticNode(LearnerNode):
         self._recalled = []
         if self._functions.folder is not None:
             value = self._learner.value
-            known = newest_valid(self._functions.folder, self.layout, KIND, value.export())
+            known = newest_valid(self._functions.folder, self.layout, CRITIC_KIND, value.export())
             if known is not None:
                 value.load(known.tensors)
                 self.publish_version(known.version)
@@ -160,7 +168,7 @@ class CriticNode(LearnerNode):
         """Publish the value function as it is now."""
         assert self._learner is not None
         self._version = version
-        self._functions.publish(Artefact(KIND, version, self._learner.value.export()),
+        self._functions.publish(Artefact(CRITIC_KIND, version, self._learner.value.export()),
                                 self.layout)
 
 

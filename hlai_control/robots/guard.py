@@ -176,13 +176,15 @@ class Guard:
             return Reason.WRONG_LENGTH
         if not limits.is_finite(candidate.values):
             return Reason.NON_FINITE
+        if not age_s <= self._settings.silence_s:
+            return Reason.SILENT
         lag_ticks = (stamp_ns - candidate.stamp_ns) / NS_PER_S / self._period_s
         # Topics are not ordered among each other: one tick ahead is in order.
         if lag_ticks < -1.5:
             return Reason.FUTURE
         if lag_ticks > self._settings.stale_ticks + 0.5:
             return Reason.STALE
-        return None if age_s <= self._settings.silence_s else Reason.SILENT
+        return None
 
     def _safe_command(self, measured: Measured | None,
                       sent: tuple[float, ...] | None) -> limits.Vector | None:

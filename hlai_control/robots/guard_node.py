@@ -23,6 +23,7 @@ measurement that the command answers.
 """
 
 from array import array
+from collections.abc import Sequence
 import sys
 import time
 
@@ -227,7 +228,7 @@ class GuardNode(Node):
         self._decide_and_send()
 
 
-def _by_joint(message: JointState, field: array, joints: tuple[str, ...]) -> tuple[float, ...]:
+def _by_joint(message: JointState, field: Sequence[float], joints: tuple[str, ...]) -> tuple[float, ...]:
     """Read one value per joint, NaN where the message has none."""
     index = {name: i for i, name in enumerate(message.name)}
     return tuple(field[index[joint]] if joint in index and index[joint] < len(field)

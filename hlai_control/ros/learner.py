@@ -24,8 +24,10 @@ skips the updates, and counts them; in lockstep it never skips.
 from pathlib import Path
 
 from sensor_msgs.msg import JointState
+import torch
 
 from hlai_control.graph import APPLIED, STATE
+from hlai_control.layout import Layout
 from hlai_control.learning.journal import Journal
 from hlai_control.learning.pairing import Joined, Pairing
 from hlai_control.learning.versions import is_published, tick_of
@@ -36,8 +38,21 @@ from hlai_control.ros.process import lower_priority
 from hlai_control.ros.qos import learner
 from hlai_control.ros.signals import from_message, StampGate
 from hlai_control.settings import ScheduleSettings
+from hlai_control.types import Transition
 
 BEHIND_S = 1.0
+
+
+def transition(joined: Joined) -> Transition:
+    """Return a joined step as tensors."""
+    return Transition(*(torch.from_numpy(part.copy()).float()
+                        for part in (joined.state, joined.action, joined.next_state)))
+
+
+def nowhere(layout: Layout) -> Transition:
+    """Return a transition in which nothing happens, for warming up."""
+    rest = torch.zeros(layout.state_size)
+    return Transition(rest, torch.zeros(layout.action_size), rest)
 
 
 class LearnerNode(ManagedNode):

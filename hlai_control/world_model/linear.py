@@ -16,7 +16,6 @@
 """A known linear model behind the same protocol, for checks and for a first graph run."""
 
 from jaxtyping import Float
-import torch
 from torch import nn, Tensor
 
 from hlai_control.errors import ShapeError

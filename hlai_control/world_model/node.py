@@ -8,7 +8,7 @@
 #
 # Unless required by applicable law or agreed to in writing, software
 # distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY WORLD_MODEL_KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
@@ -30,24 +30,17 @@ from hlai_control.graph import SURPRISE, WORLD_MODEL
 from hlai_control.learning.artefact import Artefact
 from hlai_control.learning.pairing import Joined
 from hlai_control.learning.storage import newest_valid
-from hlai_control.ros.functions import FunctionPublisher
-from hlai_control.ros.learner import LearnerNode
+from hlai_control.ros.functions import FunctionPublisher, WORLD_MODEL_KIND
+from hlai_control.ros.learner import LearnerNode, nowhere, transition
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, learner
 from hlai_control.ros.signals import Signal, to_message
 from hlai_control.settings import ScheduleSettings, WorldModelSettings
-from hlai_control.types import generator, Transition
+from hlai_control.types import generator
 from hlai_control.world_model.learner import WorldModelLearner
 
-KIND = 'world_model'
 SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version')
-
-
-def transition(joined: Joined) -> Transition:
-    """Return a joined step as tensors."""
-    return Transition(*(torch.from_numpy(part.copy()).float()
-                        for part in (joined.state, joined.action, joined.next_state)))
 
 
 class WorldModelNode(LearnerNode):
@@ -62,18 +55,23 @@ class WorldModelNode(LearnerNode):
         super().setup(run)
         torch.set_num_threads(1)
         self._learner = WorldModelLearner(self.layout, read(self, WorldModelSettings),
-                                          generator(run.seed, KIND))
+                                          generator(run.seed, WORLD_MODEL_KIND))
         self._functions = FunctionPublisher(self.speak(UInt8MultiArray, WORLD_MODEL, FUNCTION),
                                             run.run_dir)
         self._surprise = self.speak(JointState, SURPRISE, learner(1.0 / self.layout.period_s))
         self._loss = 0.0
+        # Learn nothing once: the first backward pass of torch takes seconds.
+        scratch = WorldModelLearner(self.layout, read(self, WorldModelSettings),
+                                    generator(0, 'warm-up'))
+        scratch.add(nowhere(self.layout))
+        scratch.update()
 
     def restore(self) -> None:
         """Go on from the newest file of this run, if there is one."""
         self._version, dynamics = 0, self._learner.dynamics
         if self._functions.folder is None:
             return
-        known = newest_valid(self._functions.folder, self.layout, KIND, dynamics.export())
+        known = newest_valid(self._functions.folder, self.layout, WORLD_MODEL_KIND, dynamics.export())
         if known is not None:
             dynamics.load(known.tensors)
             self.publish_version(known.version)
@@ -104,7 +102,7 @@ class WorldModelNode(LearnerNode):
         """Publish the ensemble as it is now."""
         self._version = version
         self._functions.publish(
-            Artefact(KIND, version, self._learner.dynamics.export()), self.layout)
+            Artefact(WORLD_MODEL_KIND, version, self._learner.dynamics.export()), self.layout)
 
 
 def main() -> int:
