@@ -127,7 +127,7 @@ def test_no_disk(checkout: Checkout) -> None:
     ('NewConnectionError: failed', 'package index was not reached'),
     ('OSError: [Errno 28] No space left on device', 'The disk is full'),
     ('ERROR: No matching distribution found for torch', 'try another Python'),
-    ("error: command '/usr/bin/g++' failed: No such file or directory", 'apt install g++ python3-dev'),
+    ("error: command '/usr/bin/g++' failed: No such file", 'apt install g++ python3-dev'),
     ('error: something new', '.venv/setup.log'),
 ])
 def test_pip_fails(checkout: Checkout, said: str, remedy: str) -> None:
