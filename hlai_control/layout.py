@@ -74,12 +74,12 @@ class Layout:
 
     @property
     def state_size(self) -> int:
-        """S, the number of state coordinates."""
+        """Return S, the number of state coordinates."""
         return 2 * len(self.positions)
 
     @property
     def action_size(self) -> int:
-        """A, the number of actuators."""
+        """Return A, the number of actuators."""
         return len(self.actions)
 
     @property

@@ -20,6 +20,7 @@ discovery: DDS remembers a killed publisher for many seconds.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 import ctypes
 from dataclasses import dataclass
 import os
@@ -170,7 +171,5 @@ class Processes:
 
 def _die_with_parent() -> None:
     """Ask Linux for SIGTERM if the parent is killed; elsewhere nothing happens."""
-    try:
+    with suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    except (AttributeError, OSError):
-        pass

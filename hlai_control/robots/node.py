@@ -77,6 +77,7 @@ class RobotNode(Node):
         self.diagnostics.fact('priority', 'lockstep' if self._run.lockstep else raise_priority())
         self._told_at_s = self._reported_at_s = time.monotonic()
         self._told = self._reported = 0
+        self._released = False
         self._join()
         self._apply(())
         self.add_post_set_parameters_callback(self._apply)
@@ -155,6 +156,8 @@ class RobotNode(Node):
         self.diagnostics.publish()
 
     def _state(self) -> None:
+        # Only a robot that was never released asks to be: a pause is somebody's wish.
+        self.diagnostics.fact('lifecycle', 'released' if self._released else 'unreleased')
         owed = self._driver.owed
         waited_s = time.monotonic() - self._told_at_s
         if self._driver.paused:
@@ -184,6 +187,7 @@ class RobotNode(Node):
                                       'takes effect at the next boundary', once=True)
 
     def _release(self) -> None:
+        self._released = True
         self._driver.release(self._now_s())
         if self._alarm is not None:
             self._alarm.reset()  # its boundaries are the tick's from here on

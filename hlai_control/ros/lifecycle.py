@@ -154,7 +154,7 @@ class ManagedNode(LifecycleNode):
             self.get_logger().error(str(error))
             self.diagnostics.state(f'failed to {what}: {error}', ERROR)
             return False
-        except Exception:
+        except Exception:  # noqa: BLE001
             # rclpy would swallow it; a defect of ours must be seen.
             self.get_logger().error(f'failed to {what}:\n{traceback.format_exc()}')
             self.diagnostics.state(f'failed to {what}; the log has the traceback', ERROR)

@@ -76,7 +76,7 @@ def run(make: Callable[[], Node]) -> int:
     try:
         node = make()
     except HlaiError as error:
-        print(f'error: {error}', file=sys.stderr)
+        sys.stderr.write(f'error: {error}\n')
         rclpy.try_shutdown()
         return 1
     try:
