@@ -231,7 +231,8 @@ class ConfiguratorNode(Node):
         if self._phase != RUNNING or self._script is not None or self._run.lockstep:
             return
         state = self._nodes[name].get('lifecycle')
-        if (name in MANAGED and state == UNCONFIGURED) or (name == 'robot' and state == 'unreleased'):
+        came_back_as = {'robot': 'unreleased'}.get(name, UNCONFIGURED)
+        if state == came_back_as and (name in MANAGED or name == 'robot'):
             self.get_logger().warning(f'{name} came back; bringing it in')
             self._start(self._recover(name))
 

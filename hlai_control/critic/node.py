@@ -131,7 +131,8 @@ class CriticNode(LearnerNode):
         """Begin a value function for a cost, from all motion so far."""
         before = self._learner
         self._learner = CriticLearner(self.layout, TaskCost(self.layout, spec), spec.discount,
-                                      read(self, CriticSettings), generator(self.run.seed, CRITIC_KIND))
+                                      read(self, CriticSettings),
+                                      generator(self.run.seed, CRITIC_KIND))
         if before is not None:
             known_steps = before.replay.latest(len(before.replay))
             for parts in zip(known_steps.state, known_steps.action, known_steps.next_state,

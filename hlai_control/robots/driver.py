@@ -32,11 +32,11 @@ class Driver(Protocol):
 
     @property
     def tick(self) -> int:
-        """The current tick."""
+        """Return the current tick."""
 
     @property
     def owed(self) -> str | None:
-        """What the run waits for, None if for nothing."""
+        """Return what the run waits for, None if for nothing."""
 
     def release(self, now_s: float) -> None:
         """Go on."""

@@ -228,7 +228,8 @@ class GuardNode(Node):
         self._decide_and_send()
 
 
-def _by_joint(message: JointState, field: Sequence[float], joints: tuple[str, ...]) -> tuple[float, ...]:
+def _by_joint(message: JointState, field: Sequence[float],
+              joints: tuple[str, ...]) -> tuple[float, ...]:
     """Read one value per joint, NaN where the message has none."""
     index = {name: i for i, name in enumerate(message.name)}
     return tuple(field[index[joint]] if joint in index and index[joint] < len(field)

@@ -135,12 +135,12 @@ class LockstepDriver:
 
     @property
     def tick(self) -> int:
-        """The current tick."""
+        """Return the current tick."""
         return self._barrier.tick
 
     @property
     def owed(self) -> str | None:
-        """What the run waits for, None if for nothing."""
+        """Return what the run waits for, None if for nothing."""
         if self._barrier.awaits_answer:
             return f'guard/applied for tick {self.tick} (stamp {self._barrier.stamp_ns} ns)'
         return None

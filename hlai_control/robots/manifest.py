@@ -165,7 +165,7 @@ class RobotManifest:
 
     @property
     def layout(self) -> Layout:
-        """The shape of state and action, as the pure code needs it."""
+        """Return the shape of state and action, as the pure code needs it."""
         noise = [item.noise_std for item in self.coordinates]
         noise += [item.rate_noise_std for item in self.coordinates]
         return Layout(

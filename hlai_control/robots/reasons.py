@@ -43,7 +43,7 @@ class Reason(IntEnum):
 
     @property
     def sentence(self) -> str:
-        """The reason, for people."""
+        """Return the reason, for people."""
         return _SENTENCES[self]
 
 

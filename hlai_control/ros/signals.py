@@ -107,7 +107,7 @@ class StampGate:
 
     @property
     def last_ns(self) -> int | None:
-        """The newest stamp that has passed [ns], None before the first."""
+        """Return the newest stamp that has passed [ns], None before the first."""
         return self._last_ns
 
     def check(self, stamp_ns: int) -> None:

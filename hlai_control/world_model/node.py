@@ -71,7 +71,8 @@ class WorldModelNode(LearnerNode):
         self._version, dynamics = 0, self._learner.dynamics
         if self._functions.folder is None:
             return
-        known = newest_valid(self._functions.folder, self.layout, WORLD_MODEL_KIND, dynamics.export())
+        known = newest_valid(self._functions.folder, self.layout, WORLD_MODEL_KIND,
+                             dynamics.export())
         if known is not None:
             dynamics.load(known.tensors)
             self.publish_version(known.version)
