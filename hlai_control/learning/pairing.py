@@ -27,8 +27,11 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
-# Real time does not wait for an applied command that a newer one has passed.
+# Real time does not wait for an applied command that a newer one has passed, nor for
+# longer than this.
 PATIENCE_TICKS = 3
+# Of each stream, as much is kept while the other is silent; its reader's queue is shorter.
+MEMORY_TICKS = 1000
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,14 @@ class Pairing:
     """
     Joins two streams that may arrive in any order relative to each other.
 
+    Each pair of states that follow each other becomes a transition or counts
+    in ``gaps``.
+
     :param delay_ticks: ticks from a measurement to its command's effect.
-    :param action_size: A; before the first command the action is zero.
-    :param patient: wait for ever for a command (lockstep: it must come).
+    :param action_size: A, the number of actuators.
+    :param patient: lockstep: wait for ever for a command, since it must come;
+        the first state is the run's first, and before it the action was zero.
+        Otherwise the robot may have moved long before, by unknown commands.
     """
 
     def __init__(self, delay_ticks: int, action_size: int, patient: bool) -> None:
@@ -71,20 +79,28 @@ class Pairing:
         self._done: int | None = None
 
     def state(self, tick: int, stamp_ns: int, values: Vector) -> None:
-        """Take the state of a tick."""
-        if self._first is None:
+        """Take the state of a tick; of several the first counts."""
+        if self._first is None or self._done is None:
             self._first = self._done = tick
+        if tick < self._done or tick in self._states:
+            return
         self._states[tick] = (stamp_ns, values)
+        if len(self._states) > MEMORY_TICKS:
+            del self._states[self._done]
+            self._done = min(self._states)
+            self.gaps += 1
 
     def applied(self, tick: int, values: Vector) -> None:
         """Take the command that answered a tick's measurement; the last one counts."""
         self._actions[tick] = values
+        if len(self._actions) > MEMORY_TICKS:
+            del self._actions[min(self._actions)]
 
     def pop(self) -> Joined | None:
         """
         Return the next transition in order of time, or None for now.
 
-        Ticks that can no longer become a transition count as gaps.
+        What can no longer become a transition counts as a gap.
         """
         while self._done is not None and self._states:
             begin = self._done
@@ -108,7 +124,7 @@ class Pairing:
         return Joined(begin + 1, stamp_ns, self._states[begin][1], action, after)
 
     def _action(self, tick: int) -> Vector | None:
-        if self._first is not None and tick < self._first:
+        if self._patient and self._first is not None and tick < self._first:
             # Nothing was commanded before the first measurement.
             return self._actions.get(tick, self._zero)
         return self._actions.get(tick)
@@ -117,7 +133,9 @@ class Pairing:
         """Whether what is missing can still arrive."""
         if begin + 1 not in self._states:
             return False
-        return self._patient or max(self._states) <= begin + PATIENCE_TICKS
+        wanted = begin - self._delay
+        passed = max(self._actions, default=wanted) > wanted
+        return self._patient or (not passed and max(self._states) <= begin + PATIENCE_TICKS)
 
     def _next_after(self, begin: int) -> int:
         return min(tick for tick in self._states if tick > begin)
