@@ -61,10 +61,20 @@ class Journal:
         os.ftruncate(self._file, len(self._header) + good * self._record)
 
     def append(self, joined: Joined) -> None:
-        """Write one transition; it is safe from kill -9 when this returns."""
+        """
+        Write one transition; it is safe from kill -9 when this returns.
+
+        :raises ArtefactError: if the disk took only a part of it.
+        """
         body = _HEAD.pack(joined.tick, joined.stamp_ns) + np.concatenate(
             [joined.state, joined.action, joined.next_state]).tobytes()
-        os.write(self._file, body + _CRC.pack(zlib.crc32(body)))
+        before = os.fstat(self._file).st_size
+        written = os.write(self._file, body + _CRC.pack(zlib.crc32(body)))
+        if written != self._record:
+            # What follows half a record could never be read again.
+            os.ftruncate(self._file, before)
+            raise ArtefactError(f'{self._path}: {written} of {self._record} bytes were written; '
+                                'make room on the disk')
 
     def __iter__(self) -> Iterator[Joined]:
         """Read all whole records from the beginning, up to the first damaged one."""
@@ -87,13 +97,12 @@ class Journal:
         return Joined(tick, stamp_ns, values[:first], values[first:second], values[second:])
 
     def _check_header(self) -> None:
-        if os.fstat(self._file).st_size < len(self._header):
+        found = os.pread(self._file, len(self._header), 0)
+        if len(found) < len(self._header) and self._header.startswith(found):
             # New, or torn before the header was whole: nothing is lost.
             os.ftruncate(self._file, 0)
             os.write(self._file, self._header)
-            return
-        found = os.pread(self._file, len(self._header), 0)
-        if found != self._header:
+        elif found != self._header:
             os.close(self._file)
             raise ArtefactError(f'{self._path} is not a journal of this robot: it begins with '
                                 f'{found[:80]!r}; choose another run_dir')
