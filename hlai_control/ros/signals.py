@@ -33,6 +33,7 @@ from sensor_msgs.msg import JointState
 from hlai_control.errors import SignalError
 
 NS_PER_S = 1_000_000_000
+MAX_STAMP_S = 2 ** 31
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,14 @@ def stamp_to_ns(stamp: Time) -> int:
 
 
 def ns_to_stamp(stamp_ns: int) -> Time:
-    """Return integer nanoseconds as a ROS stamp."""
+    """
+    Return integer nanoseconds as a ROS stamp.
+
+    :raises SignalError: if ROS's 32 bits of seconds cannot hold it; rclpy
+        would send zero instead.
+    """
+    if not -MAX_STAMP_S <= stamp_ns // NS_PER_S < MAX_STAMP_S:
+        raise SignalError('stamp out of range')
     return Time(sec=stamp_ns // NS_PER_S, nanosec=stamp_ns % NS_PER_S)
 
 
@@ -64,8 +72,11 @@ def to_message(signal: Signal) -> JointState:
     """
     Pack a signal.
 
-    :raises SignalError: if a value is not finite; such never reach a wire.
+    :raises SignalError: if a value is not finite, or there is not one for
+        each name, or the stamp is out of range; such never reach a wire.
     """
+    if signal.values.shape != (len(signal.names),):
+        raise SignalError('wrong length of output')
     if not np.isfinite(signal.values).all():
         raise SignalError('non-finite output')
     message = JointState()
