@@ -58,7 +58,7 @@ class CriticLearner:
         self._target = deepcopy(self._value)
         self._optimiser = torch.optim.Adam(
             self._value.network.parameters(), lr=settings.learning_rate, fused=True)
-        self._moments = torch.zeros(2, len(self._value.features.signs), dtype=torch.float64)
+        self._moments = torch.zeros(2, layout.state_size, dtype=torch.float64)
         self._mean_cost, self._worst_cost = 0.0, 0.0
         self._low = torch.tensor(layout.action_low)
         self._high = torch.tensor(layout.action_high)
@@ -77,8 +77,8 @@ class CriticLearner:
         """
         self.replay.add(transition)
         share = 1.0 / self.replay.total
-        raw = self._value.features.raw(transition.state).double()
-        self._moments.lerp_(torch.stack([raw, raw.square()]), share)
+        state = transition.state.double()
+        self._moments.lerp_(torch.stack([state, state.square()]), share)
         stage = float(self._cost.stage(transition.state, transition.action))
         self._mean_cost += share * (stage - self._mean_cost)
         self._worst_cost = max(self._worst_cost, stage)

@@ -46,11 +46,8 @@ class ValueNetwork(nn.Module):
                  generator: torch.Generator) -> None:
         """Begin with a constant value."""
         super().__init__()
-        self.features = Features(layout, (False,) * len(layout.positions), actions=False)
-        self.network = MirrorMlp(1, self.features.signs, (1.0,), settings.hidden, generator)
-        with torch.no_grad():
-            self.network.w3.zero_()
-            self.network.b3.zero_()
+        self.features = Features(layout, tuple(range(layout.state_size)))
+        self.network = MirrorMlp(self.features.signs, settings.hidden, generator)
         self.register_buffer('unit', torch.ones(()))
         self.register_buffer('ceiling', torch.full((), torch.finfo(torch.float32).max))
 

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 
-"""The one network shape that all learners share: a small MLP that knows its mirror symmetry."""
+"""The network shapes that all learners share: small MLPs that know their mirror symmetry."""
 
 from jaxtyping import Float
 import torch
@@ -21,64 +21,93 @@ from torch import nn, Tensor
 from torch.nn.functional import silu
 
 
-class MirrorMlp(nn.Module):
+class MirrorTrunk(nn.Module):
     """
-    E independent MLPs with two SiLU hidden layers, exactly mirror equivariant.
+    E independent pairs of SiLU layers whose units come in mirror pairs.
 
-    Flipping the inputs whose sign is -1 flips exactly the outputs whose sign
-    is -1. Hidden units come in pairs which the mirror swaps (the regular
-    representation of the two-element group: Cohen and Welling 2016, *Group
-    equivariant convolutional networks*), so half of each dense matrix is
-    free and the other half is its mirror image. Evaluation costs the same
-    as without the symmetry; nothing has to be learned twice. With no sign
-    of -1 the same layers are ordinary dense ones.
+    Flipping the inputs whose sign is -1 exactly swaps the two halves of the
+    output (the regular representation of the two-element group: Cohen and
+    Welling 2016, *Group equivariant convolutional networks*): half of each
+    dense matrix is free, the other half is its mirror image. Evaluation
+    costs the same as without the symmetry, and nothing is learned twice.
+    With no sign of -1 given, the layers are ordinary dense ones.
 
     :param members: E.
-    :param signs_in: one sign per input; -1 flips in the mirror.
-    :param signs_out: one sign per output.
-    :param hidden: H, units per hidden layer; rounded up to an even number.
-    :param generator: draws the initial weights, uniform in +-1/sqrt(fan in).
+    :param signs: one sign per input; -1 flips in the mirror.
+    :param mirrored: whether there is a mirror symmetry at all.
+    :param hidden: H, units per layer; rounded up to an even number if mirrored.
+    :param gain: scale of the initial weights, uniform in +-gain/sqrt(fan in).
+    :param generator: draws the initial weights.
     """
 
-    def __init__(self, members: int, signs_in: tuple[float, ...], signs_out: tuple[float, ...],
-                 hidden: int, generator: torch.Generator) -> None:
+    def __init__(self, members: int, signs: tuple[float, ...], mirrored: bool, hidden: int,
+                 gain: float, generator: torch.Generator) -> None:
         """Draw the initial weights."""
         super().__init__()
-        self.mirrored = min(signs_in + signs_out) < 0
-        pairs = 2 if self.mirrored else 1
+        self.mirrored = mirrored
+        pairs = 2 if mirrored else 1
         width = -(-hidden // pairs)
-        full, inputs, outputs = width * pairs, len(signs_in), len(signs_out)
-        self.register_buffer('sign_in', torch.tensor(signs_in).unsqueeze(-1), persistent=False)
-        self.register_buffer('sign_out', torch.tensor(signs_out), persistent=False)
-        self.register_buffer('even_out', (torch.tensor(signs_out) > 0).float(), persistent=False)
+        self.register_buffer('signs', torch.tensor(signs).unsqueeze(-1), persistent=False)
+        inputs, full = len(signs), width * pairs
+        self.half, self.full = width, full
 
-        def draw(rows: int, columns: int, fan_in: int) -> nn.Parameter:
-            uniform = torch.rand(members, rows, columns, generator=generator)
-            return nn.Parameter((2.0 * uniform - 1.0) * fan_in ** -0.5)
+        def draw(rows: int, fan_in: int) -> nn.Parameter:
+            uniform = torch.rand(members, rows, width, generator=generator)
+            return nn.Parameter((2.0 * uniform - 1.0) * (gain * fan_in ** -0.5))
 
-        self.w1, self.b1 = draw(inputs, width, inputs), draw(1, width, inputs)
-        self.w2, self.b2 = draw(full, width, full), draw(1, width, full)
-        self.w3, self.b3 = draw(width, outputs, full), draw(1, outputs, full)
+        self.w1, self.b1 = draw(inputs, inputs), draw(1, inputs)
+        self.w2, self.b2 = draw(full, full), draw(1, full)
 
-    def dense(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def dense(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """
         Assemble the full matrices from their free halves.
 
-        :returns: w1 (E F H), b1 (E 1 H), w2 (E H H), b2 (E 1 H), w3 (E H O), b3 (E 1 O).
+        :returns: w1 (E F H), b1 (E 1 H), w2 (E H H), b2 (E 1 H).
         """
         if not self.mirrored:
-            return self.w1, self.b1, self.w2, self.b2, self.w3, self.b3
-        half = self.w2.shape[-1]
-        return (torch.cat([self.w1, self.w1 * self.sign_in], dim=-1),
+            return self.w1, self.b1, self.w2, self.b2
+        return (torch.cat([self.w1, self.w1 * self.signs], dim=-1),
                 torch.cat([self.b1, self.b1], dim=-1),
-                torch.cat([self.w2, self.w2.roll(half, dims=-2)], dim=-1),
-                torch.cat([self.b2, self.b2], dim=-1),
-                torch.cat([self.w3, self.w3 * self.sign_out], dim=-2),
-                self.b3 * self.even_out)
+                torch.cat([self.w2, self.w2.roll(self.half, dims=-2)], dim=-1),
+                torch.cat([self.b2, self.b2], dim=-1))
 
-    def forward(self, inputs: Float[Tensor, 'E B F']) -> Float[Tensor, 'E B O']:
+    def forward(self, inputs: Float[Tensor, 'E B F']) -> Float[Tensor, 'E B H']:
         """Evaluate each member on its own inputs."""
-        w1, b1, w2, b2, w3, b3 = self.dense()
-        hidden = silu(torch.baddbmm(b1, inputs, w1))
-        hidden = silu(torch.baddbmm(b2, hidden, w2))
-        return torch.baddbmm(b3, hidden, w3)
+        w1, b1, w2, b2 = self.dense()
+        return silu(torch.baddbmm(b2, silu(torch.baddbmm(b1, inputs, w1)), w2))
+
+    def basis(self, hidden: Float[Tensor, 'E B H'], sign: float) -> Float[Tensor, 'E B N']:
+        """
+        Combine the pairs into features that keep (+1) or flip (-1) their sign in the mirror.
+
+        :param hidden: what :meth:`forward` returned.
+        :param sign: +1 or -1.
+        """
+        if not self.mirrored:
+            return hidden
+        return hidden[..., :self.half] + sign * hidden[..., self.half:]
+
+
+class MirrorMlp(nn.Module):
+    """
+    A :class:`MirrorTrunk` with one linear output that the mirror leaves unchanged.
+
+    The output begins at zero for every input.
+
+    :param signs: one sign per input; -1 flips in the mirror.
+    :param hidden: H, units in each of the two hidden layers.
+    :param generator: draws the initial weights.
+    """
+
+    def __init__(self, signs: tuple[float, ...], hidden: int,
+                 generator: torch.Generator) -> None:
+        """Draw the trunk; the head is zero."""
+        super().__init__()
+        self.trunk = MirrorTrunk(1, signs, min(signs) < 0, hidden, 1.0, generator)
+        self.weight = nn.Parameter(torch.zeros(1, self.trunk.half, 1))
+        self.bias = nn.Parameter(torch.zeros(1, 1, 1))
+
+    def forward(self, inputs: Float[Tensor, '1 B F']) -> Float[Tensor, '1 B 1']:
+        """Evaluate on a batch."""
+        even = self.trunk.basis(self.trunk(inputs), 1.0)
+        return torch.baddbmm(self.bias, even, self.weight)

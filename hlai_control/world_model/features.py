@@ -24,64 +24,48 @@ from hlai_control.layout import Layout
 
 class Features(nn.Module):
     """
-    Columns ``[sin, cos of angles, linear positions, rates, actions]``.
+    Columns ``[sin and cos of angles, linear coordinates]``, the latter normalised.
 
-    :param layout: names the angles, what is invariant, and the mirror.
-    :param invariant: positions to leave out, one flag each.
-    :param actions: whether the actions are part of it.
+    :param layout: names the angles and the mirror.
+    :param coordinates: indices of the state coordinates to be seen.
     """
 
-    def __init__(self, layout: Layout, invariant: tuple[bool, ...], actions: bool) -> None:
+    def __init__(self, layout: Layout, coordinates: tuple[int, ...]) -> None:
         """Choose the columns."""
         super().__init__()
         count = len(layout.positions)
-        kept = [i for i in range(count) if not invariant[i]]
-        angles = [i for i in kept if layout.angle[i]]
-        linear = [i for i in kept if not layout.angle[i]] + list(range(count, 2 * count))
+        angles = [i for i in coordinates if i < count and layout.angle[i]]
+        linear = [i for i in coordinates if i not in angles]
         self.register_buffer('angles', torch.tensor(angles, dtype=torch.long), persistent=False)
         self.register_buffer('linear', torch.tensor(linear, dtype=torch.long), persistent=False)
         signs = layout.mirror_states
-        acts = layout.mirror_actions if actions else ()
         self.signs = (tuple(signs[i] for i in angles) + (1.0,) * len(angles)
-                      + tuple(signs[i] for i in linear) + acts)
-        # Sines and cosines need no scale, actions have their limits; the rest is measured.
-        self.measured = slice(2 * len(angles), 2 * len(angles) + len(linear))
+                      + tuple(signs[i] for i in linear))
+        # Columns that flip in the mirror are centred at zero, so that it stays exact.
+        even = torch.tensor([signs[i] > 0 for i in linear], dtype=torch.bool)
+        self.register_buffer('even', even, persistent=False)
         noise = torch.tensor([layout.noise_std[i] for i in linear])
         self.register_buffer('floor', torch.nan_to_num(10.0 * noise, nan=1e-3).clamp_min(1e-3),
                              persistent=False)
-        low, high = torch.tensor(layout.action_low), torch.tensor(layout.action_high)
-        mean, scale = torch.zeros(len(self.signs)), torch.ones(len(self.signs))
-        if actions:
-            mean[self.measured.stop:] = 0.5 * (high + low)
-            scale[self.measured.stop:] = 0.5 * (high - low)
-        self.register_buffer('mean', mean)
-        self.register_buffer('scale', scale)
+        self.register_buffer('mean', torch.zeros(len(linear)))
+        self.register_buffer('scale', torch.ones(len(linear)))
 
-    def raw(self, state: Float[Tensor, '*B S'],
-            action: Float[Tensor, '*B A'] | None = None) -> Float[Tensor, '*B F']:
-        """Lay out the columns, in SI units."""
+    def forward(self, state: Float[Tensor, '*B S']) -> Float[Tensor, '*B F']:
+        """Lay out the columns."""
         angle = state[..., self.angles]
-        columns = [torch.sin(angle), torch.cos(angle), state[..., self.linear]]
-        return torch.cat(columns if action is None else [*columns, action], dim=-1)
+        linear = (state[..., self.linear] - self.mean) / self.scale
+        return torch.cat([torch.sin(angle), torch.cos(angle), linear], dim=-1)
 
-    def forward(self, state: Float[Tensor, '*B S'],
-                action: Float[Tensor, '*B A'] | None = None) -> Float[Tensor, '*B F']:
-        """Lay out the columns, normalised."""
-        return (self.raw(state, action) - self.mean) / self.scale
-
-    def normalise(self, mean: Float[Tensor, ' F'], square: Float[Tensor, ' F']) -> None:
+    def normalise(self, mean: Float[Tensor, ' S'], square: Float[Tensor, ' S']) -> None:
         """
-        Set the normalisation from running moments of the raw columns.
+        Set the normalisation from running moments of the state.
 
-        Columns that flip in the mirror keep the mean 0, so that the
-        symmetry stays exact; a scale never falls below ten times the noise.
+        A scale never falls below ten times the noise.
 
-        :param mean: mean of each raw column.
-        :param square: mean square of each raw column.
+        :param mean: mean of each state coordinate.
+        :param square: mean square of each state coordinate.
         """
-        part = self.measured
-        even = torch.tensor(self.signs[part], device=mean.device) > 0
-        centre = torch.where(even, mean[part], 0.0)
-        variance = square[part] - 2.0 * centre * mean[part] + centre.square()
-        self.mean[part] = centre
-        self.scale[part] = torch.maximum(variance.clamp_min(0.0).sqrt(), self.floor)
+        centre = torch.where(self.even, mean[self.linear], 0.0)
+        variance = square[self.linear] - 2.0 * centre * mean[self.linear] + centre.square()
+        self.mean.copy_(centre)
+        self.scale.copy_(torch.maximum(variance.clamp_min(0.0).sqrt(), self.floor))
