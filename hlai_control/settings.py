@@ -69,9 +69,13 @@ class WorldModelSettings(Settings):
     """Of the ensemble and its training."""
 
     members: int = setting(4, 1, 16, 'Ensemble members E.')
-    hidden: int = setting(48, 4, 1024, 'Units in each of the two hidden layers.')
+    hidden: int = setting(32, 4, 1024, 'Units in each of the two hidden layers.')
     learning_rate: float = setting(3e-3, 1e-6, 1.0, 'Adam step size.')
     batch: int = setting(64, 1, 65536, 'Transitions per member and update.')
+    ridge: float = setting(
+        0.03, 1e-9, 1e6, 'Penalty on squared coefficients of the dynamics, beside squared '
+        'errors in units of the typical acceleration.')
+    window: int = setting(512, 8, 65536, 'Transitions that the coefficients are fitted to.')
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class PlannerSettings(Settings):
     """Of the sampling planner."""
 
     horizon: int = setting(16, 1, 500, 'Horizon T [ticks].')
-    candidates: int = setting(256, 4, 1_000_000, 'Candidates K per iteration.')
+    candidates: int = setting(128, 4, 1_000_000, 'Candidates K per iteration.')
     elites: int = setting(24, 2, 100_000, 'Candidates that shape the next iteration.')
     iterations: int = setting(3, 1, 100, 'Refinements per tick.')
     colour: float = setting(1.0, 0.0, 4.0, 'Exponent beta of the noise spectrum 1/f^beta.')
@@ -101,7 +105,7 @@ class PlannerSettings(Settings):
 class ScheduleSettings(Settings):
     """How learners keep pace with the robot; see docs/architecture.md, Time."""
 
-    updates: int = setting(20, 0, 10_000, 'World model updates U per transition.')
+    updates: int = setting(5, 0, 10_000, 'World model updates U per transition.')
     critic_updates: int = setting(2, 0, 10_000, 'Critic updates per transition.')
     publish_every: int = setting(2, 1, 1000, 'Ticks P between published versions.')
     due_after: int = setting(2, 1, 1000, 'Ticks D until a version must be in use.')
