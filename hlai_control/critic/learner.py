@@ -112,7 +112,11 @@ class CriticLearner:
         rows = self.replay.sample(self._settings.batch, self._generator)
         recorded = self._cost.stage(rows.state, rows.action)
         recorded = recorded + self._discount * self._target.value(rows.next_state)
-        state, states, stages = rows.state, [], []
+        # Each member imagines from its own share of the states.
+        share = max(1, self._settings.batch // dynamics.members)
+        state = rows.state[torch.arange(share * dynamics.members) % len(rows.state)]
+        state = state.view(dynamics.members, share, -1)
+        states, stages = [], []
         for _ in range(self._settings.imagined_steps):
             states.append(state)
             state, stage, ahead = self._greedy(state, dynamics)
@@ -121,22 +125,21 @@ class CriticLearner:
         for stage in reversed(stages):
             ahead = stage + self._discount * ahead
             returns.append(ahead)
-        return (torch.cat([rows.state, *states]),
-                torch.cat([recorded, *reversed(returns)]))
+        return (torch.cat([rows.state, *(part.flatten(0, 1) for part in states)]),
+                torch.cat([recorded, *(part.flatten() for part in reversed(returns))]))
 
-    def _greedy(self, state: Float[Tensor, 'B S'], dynamics: Dynamics
-                ) -> tuple[Float[Tensor, 'B S'], Float[Tensor, ' B'], Float[Tensor, ' B']]:
+    def _greedy(self, state: Float[Tensor, 'E B S'], dynamics: Dynamics) -> tuple[
+            Float[Tensor, 'E B S'], Float[Tensor, 'E B'], Float[Tensor, 'E B']]:
         # Next state, stage cost and value ahead of the best action tried in each state.
-        tried = self._tried(state.shape[0])
-        count = tried.shape[1]
-        spread = state.unsqueeze(1).expand(-1, count, -1)
-        ahead = dynamics.step(spread.expand(dynamics.members, -1, -1, -1), tried)
-        value = self._target.value(ahead).mean(dim=0)
-        stage = self._cost.stage(spread, tried)
-        best = (stage + self._discount * value).argmin(dim=1)
-        row = torch.arange(state.shape[0])
-        member = torch.randint(dynamics.members, (1,), generator=self._generator)
-        return ahead[member.item(), row, best], stage[row, best], value[row, best]
+        tried = self._tried(state.shape[1])
+        spread = state.unsqueeze(2).expand(-1, -1, tried.shape[1], -1)
+        ahead = dynamics.step(spread, tried)
+        value = self._target.value(ahead)
+        stage = self._cost.stage(spread, tried.expand(state.shape[0], -1, -1, -1))
+        best = (stage + self._discount * value).argmin(dim=2, keepdim=True)
+        chosen = best.unsqueeze(-1).expand(-1, -1, -1, state.shape[-1])
+        return (ahead.gather(2, chosen).squeeze(2), stage.gather(2, best).squeeze(2),
+                value.gather(2, best).squeeze(2))
 
     def _tried(self, batch: int) -> Float[Tensor, 'B M A']:
         size = self._low.shape[0]
