@@ -32,7 +32,9 @@ import time
 
 import yaml
 
+from hlai_control.errors import UsageError
 from hlai_control.graph import NodeSpec
+from hlai_control.resources import share_directory
 
 NAMESPACE = 'hlai'
 GUARD = 'guard'
@@ -61,13 +63,22 @@ def environment(domain: int, base: Mapping[str, str]) -> dict[str, str]:
     """
     Return the environment of all processes of one graph.
 
-    Localhost discovery and UDP only: no shared-memory files that a killed
-    process could leave behind (docs/decisions/0004). One thread each: eight
-    torch processes would oversubscribe the cores.
+    UDP over the loopback interface only: nothing leaves the machine, and no
+    killed process leaves shared memory behind (docs/decisions/0004). The
+    profile does that; the discovery range LOCALHOST would, in rmw_fastrtps,
+    replace it by one with shared memory. One thread each: eight torch
+    processes would oversubscribe the cores.
+
+    :raises UsageError: if the profile is missing, for then the default would
+        reach out to the network.
     """
+    profile = share_directory() / 'config' / 'localhost_udp.xml'
+    if not profile.is_file():
+        raise UsageError(f'{profile} is missing; install hlai_control again')
     return dict(base) | {
-        'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4', 'OMP_NUM_THREADS': '1',
+        'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
+        'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile),
+        'FASTDDS_DEFAULT_PROFILES_FILE': str(profile), 'OMP_NUM_THREADS': '1',
         'RCUTILS_LOGGING_USE_STDOUT': '0', 'PYTHONUNBUFFERED': '1'}
 
 
