@@ -30,6 +30,10 @@ from hlai_control.types import Transition
 
 # Actions tried per state and imagined step, beside both limits and doing nothing.
 _TRIED = 5
+# The value's unit, in mean stage costs.
+_SPAN = 10.0
+# Share of the newest step in the running judgement of the critic: about 50 ticks of memory.
+_JUDGE = 0.02
 
 
 class CriticLearner:
@@ -60,6 +64,7 @@ class CriticLearner:
             self._value.network.parameters(), lr=settings.learning_rate, fused=True)
         self._moments = torch.zeros(2, layout.state_size, dtype=torch.float64)
         self._mean_cost, self._worst_cost = 0.0, 0.0
+        self._surprise, self._variation = 0.0, 0.0
         self._low = torch.tensor(layout.action_low)
         self._high = torch.tensor(layout.action_high)
         self.replay = Replay(layout)
@@ -80,12 +85,25 @@ class CriticLearner:
         state = transition.state.double()
         self._moments.lerp_(torch.stack([state, state.square()]), share)
         stage = float(self._cost.stage(transition.state, transition.action))
+        self._judge(transition, stage)
         self._mean_cost += share * (stage - self._mean_cost)
         self._worst_cost = max(self._worst_cost, stage)
         for network in (self._value, self._target):
             network.features.normalise(*self._moments.float())
-            network.unit.fill_(max(self._mean_cost, 1e-6) / (1.0 - self._discount + 1e-3))
+            network.unit.fill_(max(_SPAN * self._mean_cost, 1e-6))
             network.ceiling.fill_(max(self._worst_cost, 1e-6) / (1.0 - self._discount + 1e-3))
+
+    @torch.no_grad()
+    def _judge(self, transition: Transition, stage: float) -> None:
+        # Share of the stage costs' variation that the value explains on a step not yet
+        # learned from: a constant value scores 0, a perfect one 1, a harmful one less than 0.
+        both = torch.stack([transition.state, transition.next_state])
+        now, ahead = self._value.untempered(both).tolist()
+        surprise = stage + self._discount * ahead - now
+        self._surprise += _JUDGE * (surprise ** 2 - self._surprise)
+        self._variation += _JUDGE * ((stage - self._mean_cost) ** 2 - self._variation)
+        explained = 1.0 - self._surprise / max(self._variation, 1e-12)
+        self._value.trust.fill_(min(max(explained, 0.0), 1.0))
 
     def update(self, dynamics: Dynamics) -> float:
         """
@@ -96,7 +114,7 @@ class CriticLearner:
         :raises ShapeError: if nothing has been added yet.
         """
         states, returns = self._targets(dynamics)
-        error = (self._value.value(states) - returns) / self._value.unit
+        error = (self._value.untempered(states) - returns) / self._value.unit
         loss = torch.nn.functional.smooth_l1_loss(error, torch.zeros_like(error))
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -111,7 +129,7 @@ class CriticLearner:
     def _targets(self, dynamics: Dynamics) -> tuple[Float[Tensor, 'B S'], Float[Tensor, ' B']]:
         rows = self.replay.sample(self._settings.batch, self._generator)
         recorded = self._cost.stage(rows.state, rows.action)
-        recorded = recorded + self._discount * self._target.value(rows.next_state)
+        recorded = recorded + self._discount * self._target.untempered(rows.next_state)
         # Each member imagines from its own share of the states.
         share = max(1, self._settings.batch // dynamics.members)
         state = rows.state[torch.arange(share * dynamics.members) % len(rows.state)]
@@ -134,7 +152,7 @@ class CriticLearner:
         tried = self._tried(state.shape[1])
         spread = state.unsqueeze(2).expand(-1, -1, tried.shape[1], -1)
         ahead = dynamics.step(spread, tried)
-        value = self._target.value(ahead)
+        value = self._target.untempered(ahead)
         stage = self._cost.stage(spread, tried.expand(state.shape[0], -1, -1, -1))
         best = (stage + self._discount * value).argmin(dim=2, keepdim=True)
         chosen = best.unsqueeze(-1).expand(-1, -1, -1, state.shape[-1])

@@ -27,15 +27,20 @@ from hlai_control.learning.networks import MirrorMlp
 from hlai_control.settings import CriticSettings
 from hlai_control.world_model.features import Features
 
+# softplus(-3) = 0.05: training begins just above zero, the value of an empty horizon, from
+# where value iteration climbs through the optimal costs of ever longer ones.
+_START = -3.0
+
 
 class ValueNetwork(nn.Module):
     """
-    V(s) = min(unit * softplus(MLP(features of s)), ceiling).
+    V(s) = trust * min(unit * softplus(MLP(features of s)), ceiling).
 
     All positions are seen, also those on which the dynamics do not depend,
     since the cost may; a mirrored state has exactly the same value. The last
-    layer begins at zero, so an untrained critic is constant: added to every
-    candidate alike, it cannot change which plan wins.
+    layer begins blind, so an untrained critic is constant: added to every
+    candidate alike, it cannot change which plan wins. ``trust``, 0 .. 1, is
+    what the critic has earned on real steps that it had not yet learned from.
 
     :param layout: the robot.
     :param settings: width.
@@ -47,17 +52,22 @@ class ValueNetwork(nn.Module):
         """Begin with a constant value."""
         super().__init__()
         self.features = Features(layout, tuple(range(layout.state_size)))
-        self.network = MirrorMlp(self.features.signs, settings.hidden, generator)
+        self.network = MirrorMlp(self.features.signs, settings.hidden, _START, generator)
         self.register_buffer('unit', torch.ones(()))
+        self.register_buffer('trust', torch.zeros(()))
         self.register_buffer('ceiling', torch.full((), torch.finfo(torch.float32).max))
 
     def value(self, state: Float[Tensor, '*B S']) -> Float[Tensor, '*B']:
         """
-        Anticipate the cost.
+        Anticipate the cost, as far as it is to be trusted.
 
         :param state: states, SI units.
         :returns: expected discounted sum of stage costs from there on; NaN for NaN.
         """
+        return self.trust * self.untempered(state)
+
+    def untempered(self, state: Float[Tensor, '*B S']) -> Float[Tensor, '*B']:
+        """Anticipate the cost as if fully trusted: what the learner fits."""
         inputs = self.features(state).reshape(1, -1, len(self.features.signs))
         out = softplus(self.network(inputs)) * self.unit
         return torch.minimum(out, self.ceiling).reshape(state.shape[:-1])

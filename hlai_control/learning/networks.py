@@ -92,20 +92,21 @@ class MirrorMlp(nn.Module):
     """
     A :class:`MirrorTrunk` with one linear output that the mirror leaves unchanged.
 
-    The output begins at zero for every input.
+    The output begins at the same number for every input.
 
     :param signs: one sign per input; -1 flips in the mirror.
     :param hidden: H, units in each of the two hidden layers.
+    :param start: the output before training.
     :param generator: draws the initial weights.
     """
 
-    def __init__(self, signs: tuple[float, ...], hidden: int,
+    def __init__(self, signs: tuple[float, ...], hidden: int, start: float,
                  generator: torch.Generator) -> None:
-        """Draw the trunk; the head is zero."""
+        """Draw the trunk; the head ignores it at first."""
         super().__init__()
         self.trunk = MirrorTrunk(1, signs, min(signs) < 0, hidden, 1.0, generator)
         self.weight = nn.Parameter(torch.zeros(1, self.trunk.half, 1))
-        self.bias = nn.Parameter(torch.zeros(1, 1, 1))
+        self.bias = nn.Parameter(torch.full((1, 1, 1), start))
 
     def forward(self, inputs: Float[Tensor, '1 B F']) -> Float[Tensor, '1 B 1']:
         """Evaluate on a batch."""
