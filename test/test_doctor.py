@@ -130,6 +130,13 @@ def test_two_processes_that_cannot_meet_are_found_out(domain: int) -> None:
     assert found.level is Level.FAIL and 'unset ROS_DISCOVERY_SERVER' in found.remedy
 
 
+def test_what_brings_shared_memory_back_is_noticed(domain: int) -> None:
+    """ROS_LOCALHOST_ONLY makes rmw_fastrtps replace the profile's transport by its own."""
+    assert 'UDP only' in check_discovery(os.environ, domain).found
+    found = check_discovery(dict(os.environ) | {'ROS_LOCALHOST_ONLY': '1'}, domain)
+    assert found.level is Level.WARN and 'shared memory' in found.found
+
+
 def test_the_culprit_is_the_one_without_which_it_works() -> None:
     base = {'ROS_STATIC_PEERS': 'x', 'RMW_IMPLEMENTATION': 'y', 'HOME': '/'}
     assert culprit(base, lambda rest: 'ROS_STATIC_PEERS' not in rest) == 'ROS_STATIC_PEERS'
@@ -141,8 +148,6 @@ def test_settings_from_outside_are_named() -> None:
     assert check_settings({'HOME': '/'}).level is Level.OK
     found = check_settings({'ROS_STATIC_PEERS': '10.0.0.1'})
     assert found.level is Level.WARN and 'ROS_STATIC_PEERS' in found.found
-    found = check_settings({'FASTRTPS_DEFAULT_PROFILES_FILE': '/nowhere.xml'})
-    assert 'no such file' in found.found and 'FASTRTPS_DEFAULT_PROFILES_FILE' in found.remedy
 
 
 def test_a_probe_that_hangs_is_ended_at_its_bound() -> None:

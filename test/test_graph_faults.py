@@ -30,6 +30,8 @@ from hlai_control.graph import MANAGED, NODES
 from hlai_control.ros.qos import CONTROL, FUNCTION, learner, VIEW
 from hlai_control.ros.signals import ns_to_stamp
 
+pytestmark = pytest.mark.timeout(240)
+
 LIMIT_N = 10.0
 # 0.15 s of silence, one period of the guard's watch, and room for a loaded machine.
 SAFE_WITHIN_S = 0.4
@@ -136,7 +138,7 @@ def test_garbage_on_every_input_is_counted_and_changes_nothing(live):
     hardware = node.create_publisher(Float64MultiArray, HARDWARE, CONTROL)
     everyone = [*publishers.values(), *functions, *strings, hardware]
     look_until(run, lambda: all(p.get_subscription_count() > 0 for p in everyone), 10.0, 'joined')
-    wire.commands.clear()
+    wire.applied.clear()
     before = commands_so_far(run)
     for topic, entries in signals.items():
         for message in bad_signals(entries, run.observer.motion.last_ns):
@@ -150,7 +152,6 @@ def test_garbage_on_every_input_is_counted_and_changes_nothing(live):
             publisher.publish(String(data=text))
     for values in ([], [1.0, 2.0], [math.nan], [math.inf]):
         hardware.publish(Float64MultiArray(data=array('d', values)))
-    own = [values for _, values in wire.commands]
     look_until(run, lambda: commands_so_far(run) > before + 40, 20.0, 'control goes on')
 
     def rejected(name, topic):
@@ -167,8 +168,8 @@ def test_garbage_on_every_input_is_counted_and_changes_nothing(live):
                    f'{name} counts what it rejects on {topic}')
     for publisher in everyone:
         node.destroy_publisher(publisher)
-    assert is_within_limits([(0.0, values) for values in own if len(values) == 1
-                             and math.isfinite(values[0])])
+    # Our own garbage is on the wire too; what the guard answered, it answered in applied.
+    assert all(abs(values[0]) <= LIMIT_N for _, values in wire.applied)
     assert state_of(run, 'actor') == 'active' and run.observer.phase == 'running'
 
 

@@ -18,8 +18,11 @@ import subprocess
 import sys
 
 from graph_harness import graph, lockstep_run, look_until
+import pytest
 
 from hlai_control.graph import NODES
+
+pytestmark = pytest.mark.timeout(400)
 
 # Past exploration, first model, first critic: everything that could differ has begun.
 TICKS = 50

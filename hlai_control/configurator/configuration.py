@@ -17,7 +17,8 @@
 from dataclasses import asdict, dataclass, fields
 import json
 
-from hlai_control.errors import SignalError
+from hlai_control.errors import SettingsError, SignalError
+from hlai_control.settings import ConfiguratorSettings
 
 RUN, EXPLORE, HOLD = 'run', 'explore', 'hold'
 MODES = (RUN, EXPLORE, HOLD)
@@ -55,19 +56,24 @@ def from_json(text: str) -> Configuration:
     """
     Read a configuration.
 
-    :raises SignalError: if a field is missing, unknown, of another type, or
-        the mode is not a valid one.
+    :raises SignalError: if a field is missing, unknown, of another type or
+        out of range, or the mode is not a valid one.
     """
     try:
         values = json.loads(text)
         configuration = Configuration(**values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise SignalError(f'not a configuration: {error}') from None
     for item in fields(Configuration):
         value = values[item.name]
         if type(value) is not item.type:
-            raise SignalError(f'configuration.{item.name} is {value!r}; valid: {item.type}')
+            raise SignalError(f'configuration.{item.name} is {value!r}; '
+                              f'valid: of type {getattr(item.type, "__name__", item.type)}')
     if configuration.mode not in MODES:
         raise SignalError(f'configuration.mode is {configuration.mode!r}; '
                           f'valid: {", ".join(MODES)}')
+    try:
+        ConfiguratorSettings(horizon=configuration.horizon, iterations=configuration.iterations)
+    except SettingsError as error:
+        raise SignalError(f'not a configuration: {error}') from None
     return configuration

@@ -50,7 +50,25 @@ def from_json(text: str) -> PublishedCost:
         values = json.loads(text)
         spec = values['spec']
         terms = tuple(TermSpec(**term) for term in spec['terms'])
-        return PublishedCost(int(values['version']), int(values['from_ns']),
-                             CostSpec(str(spec['task']), float(spec['discount']), terms))
-    except (ValueError, TypeError, KeyError, SettingsError) as error:
+        _check_types(values, spec, terms)
+        return PublishedCost(values['version'], values['from_ns'],
+                             CostSpec(spec['task'], float(spec['discount']), terms))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError,
+            SettingsError) as error:
         raise SignalError(f'not a cost specification: {error}') from None
+
+
+def _check_types(values: dict, spec: dict, terms: tuple[TermSpec, ...]) -> None:
+    """
+    Check what neither TermSpec nor CostSpec look at.
+
+    :raises TypeError: naming what has another type.
+    """
+    texts = [('task', spec['task'])]
+    texts += [('coordinate', term.coordinate) for term in terms]
+    texts += [('name', term.name) for term in terms]
+    for field, kind, value in ([('version', int, values['version']),
+                                ('from_ns', int, values['from_ns'])]
+                               + [(field, str, text) for field, text in texts]):
+        if type(value) is not kind:
+            raise TypeError(f'{field} is {value!r}; valid: of type {kind.__name__}')

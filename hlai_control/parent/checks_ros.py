@@ -37,8 +37,8 @@ MESSAGES = ('builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle
             'std_srvs', 'trajectory_msgs', 'visualization_msgs')
 # Settings from outside that reach the nodes, and may keep them from starting or meeting.
 VARIABLES = ('RMW_IMPLEMENTATION', 'ROS_SECURITY_ENABLE', 'ROS_DISCOVERY_SERVER',
-             'ROS_STATIC_PEERS', 'FASTRTPS_DEFAULT_PROFILES_FILE',
-             'FASTDDS_DEFAULT_PROFILES_FILE', 'RMW_FASTRTPS_USE_QOS_FROM_XML', 'PYTHONPATH')
+             'ROS_STATIC_PEERS', 'ROS_LOCALHOST_ONLY', 'RMW_FASTRTPS_USE_QOS_FROM_XML',
+             'PYTHONPATH')
 INSTALL = 'make setup brings the wheels; or source a ROS 2 Jazzy install'
 
 
@@ -106,15 +106,10 @@ def culprit(base: Mapping[str, str], works: Callable[[Mapping[str, str]], bool])
 def check_settings(base: Mapping[str, str]) -> Finding:
     """Name the variables that reach the graph's nodes from outside."""
     present = [name for name in VARIABLES if base.get(name) and name != 'RMW_IMPLEMENTATION']
-    lost = [name for name in present
-            if name.endswith('_PROFILES_FILE') and not Path(base[name]).is_file()]
-    if lost:
-        return warn('dds settings', f'{lost[0]}={base[lost[0]]}: there is no such file',
-                    f'unset {lost[0]}, or mend the path')
     if present:
         return warn('dds settings', f'set: {", ".join(present)}',
                     'they reach the graph too; unset what is not meant for it')
-    return ok('dds settings', 'none from outside; hlai sets UDPv4, localhost, own domain')
+    return ok('dds settings', 'none from outside; hlai brings its own transport and domain')
 
 
 def check_discovery(base: Mapping[str, str], domain: int, bound_s: float = BOUND_S) -> Finding:
@@ -128,9 +123,13 @@ def check_discovery(base: Mapping[str, str], domain: int, bound_s: float = BOUND
     reply = _meet(base, domain, bound_s)
     facts = reply.facts
     if reply.status == 0:
-        return ok('discovery', f'two processes met in {facts["discovery_s"]:.2f} s; round trip '
-                               f'{facts["round_trip_s"] * 1e3:.2f} ms, slowest '
-                               f'{facts["slowest_s"] * 1e3:.2f} ms')
+        found = (f'two processes met in {facts["discovery_s"]:.2f} s; round trip '
+                 f'{facts["round_trip_s"] * 1e3:.2f} ms, slowest {facts["slowest_s"] * 1e3:.2f} ms')
+        if facts['shared_memory']:
+            return warn('discovery', f'{found}; through shared memory, not UDP',
+                        'a killed node will leave files in /dev/shm: unset what '
+                        '"dds settings" names')
+        return ok('discovery', f'{found}; UDP only')
     if 'rmw' not in facts:
         return fail('discovery', 'not tried, for no node starts', 'mend rmw first')
     cause = culprit(base, lambda rest: _meet(rest, domain, BOUND_S).status == 0)

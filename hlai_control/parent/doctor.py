@@ -19,7 +19,7 @@ What it finds is found out by doing it: torch multiplies, two processes meet
 in a ROS domain of their own. Every wait is bounded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import os
 import shutil
 import signal
@@ -32,7 +32,7 @@ from hlai_control.errors import GraphError, UsageError
 from hlai_control.parent import checks_ros
 from hlai_control.parent.checks_machine import check_machine
 from hlai_control.parent.domain import DomainLock, LAST
-from hlai_control.parent.findings import exit_status, Finding, Level
+from hlai_control.parent.findings import exit_status, fail, Finding, Level
 from hlai_control.parent.shared_memory import PLACE, shared_memory
 
 INTERRUPTED = 130
@@ -73,6 +73,17 @@ def examine() -> Iterator[Finding]:
     yield from check_machine(variables)
     yield checks_ros.check_ros(variables)
     yield checks_ros.check_messages()
+    yield from examine_graph(variables)
+    if PLACE.is_dir():
+        yield shared_memory(PLACE, shutil.disk_usage(PLACE).free)
+
+
+def examine_graph(variables: Mapping[str, str]) -> Iterator[Finding]:
+    """
+    Check what needs nodes, in the environment that ``hlai up`` gives to its own.
+
+    :param variables: environment variables of the caller.
+    """
     lock, reason = None, ''
     try:
         lock = DomainLock(None)
@@ -84,13 +95,13 @@ def examine() -> Iterator[Finding]:
         yield checks_ros.check_rmw(variables, domain)
         yield checks_ros.check_settings(variables)
         yield checks_ros.check_discovery(variables, domain)
+    except UsageError as error:
+        yield fail('data', str(error), 'make setup, or install the package again')
     finally:
         if lock is not None:
             lock.release()
     yield checks_ros.domain_finding(None if lock is None else domain, reason,
                                     checks_ros.first_ephemeral_port())
-    if PLACE.is_dir():
-        yield shared_memory(PLACE, shutil.disk_usage(PLACE).free)
 
 
 def table(findings: Sequence[Finding]) -> Table:

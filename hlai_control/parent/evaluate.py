@@ -20,6 +20,7 @@ import json
 from pathlib import Path
 import tempfile
 import time
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -41,7 +42,7 @@ KEYS = ('robot', 'task', 'seeds', 'first_seed', 'timeout_s', 'json', 'domain')
 # A tick that is owed for so long, by the wall clock, ends the run with an error.
 STALL_S = 30.0
 BEGIN_TIMEOUT_S = 90.0
-CURVE_POINTS = 10
+CURVE_POINTS = 15
 
 
 @dataclass(frozen=True)
@@ -219,24 +220,33 @@ def _outcome(item: Trial) -> str:
     return f'seed {item.seed}: solved at {item.solved_at_s:.2f} s'
 
 
-def _print(console: Console, results: dict, settings: EvalSettings) -> None:
+def _print(console: Console, results: dict[str, Any], settings: EvalSettings) -> None:
     """Print the table of rows and the survival curve."""
-    times_s = [settings.timeout_s * (i + 1) / CURVE_POINTS for i in range(CURVE_POINTS)]
+    controllers = {'hlai': results, **results['baselines']}
     table = Table(title=f'{settings.robot} {settings.task}, motion seconds to the start of '
                         f'the hold')
     for heading in ('', 'solved', '95 %', 'median', 'worst'):
         table.add_column(heading)
-    curve = Table(title='fraction solved within motion seconds')
-    for heading in ('', *(f'{time_s:g}' for time_s in times_s)):
-        curve.add_column(heading)
-    for name, row in {'hlai': results, **results['baselines']}.items():
+    for name, row in controllers.items():
         solved_at = [item['solved_at_s'] for item in row['runs']]
         count = sum(value is not None for value in solved_at)
         low, high = wilson(count, len(solved_at))
         table.add_row(name, f'{count} of {len(solved_at)}', f'{low:.0%} to {high:.0%}',
                       _seconds(row['median_solved_at_s']), _seconds(row['worst_solved_at_s']))
-        curve.add_row(name, *(f'{share:.2f}' for share in survival(solved_at, times_s)))
-    console.print(table, curve)
+    console.print(table, _curve(controllers, settings.timeout_s))
+
+
+def _curve(controllers: Mapping[str, dict[str, Any]], timeout_s: float) -> Table:
+    """Return the survival curve: the fraction solved by each time."""
+    times_s = [timeout_s * (i + 1) / CURVE_POINTS for i in range(CURVE_POINTS)]
+    shares = [survival([item['solved_at_s'] for item in row['runs']], times_s)
+              for row in controllers.values()]
+    curve = Table(title='fraction solved')
+    for heading in ('within', *controllers):
+        curve.add_column(heading)
+    for time_s, *column in zip(times_s, *shares, strict=True):
+        curve.add_row(f'{time_s:g} s', *(f'{share:.2f}' for share in column))
+    return curve
 
 
 def _seconds(value: float | None) -> str:

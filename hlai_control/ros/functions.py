@@ -105,10 +105,12 @@ def unpack(message: UInt8MultiArray) -> bytes:
     try:
         reference = json.loads(body)
         path, digest = Path(reference['path']), reference['sha256']
+        if not path.is_file():
+            raise SignalError('artefact file is missing')  # or a pipe, which would block us
         if path.stat().st_size > READ_LIMIT:
             raise SignalError('artefact file above 1 GB')
         blob = path.read_bytes()
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise SignalError(f'unreadable artefact file: {type(error).__name__}') from None
     if hashlib.sha256(blob).hexdigest() != digest:
         raise SignalError('artefact file changed since it was published')
