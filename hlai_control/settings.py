@@ -85,8 +85,8 @@ class CriticSettings(Settings):
     hidden: int = setting(48, 4, 1024, 'Units in each of the two hidden layers.')
     learning_rate: float = setting(2e-3, 1e-6, 1.0, 'Adam step size.')
     batch: int = setting(64, 1, 65536, 'Start states per update.')
-    imagined_steps: int = setting(4, 1, 100, 'Length of imagined roll-outs [ticks].')
-    target_rate: float = setting(0.02, 1e-4, 1.0, 'Polyak rate of the target network.')
+    imagined_steps: int = setting(5, 1, 100, 'Length of imagined roll-outs [ticks].')
+    target_rate: float = setting(0.05, 1e-4, 1.0, 'Polyak rate of the target network.')
 
 
 @dataclass(frozen=True)
