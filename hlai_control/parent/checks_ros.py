@@ -123,8 +123,9 @@ def check_discovery(base: Mapping[str, str], domain: int, bound_s: float = BOUND
     reply = _meet(base, domain, bound_s)
     facts = reply.facts
     if reply.status == 0:
+        trip_ms, slowest_ms = facts['round_trip_s'] * 1e3, facts['slowest_s'] * 1e3
         found = (f'two processes met in {facts["discovery_s"]:.2f} s; round trip '
-                 f'{facts["round_trip_s"] * 1e3:.2f} ms, slowest {facts["slowest_s"] * 1e3:.2f} ms')
+                 f'{trip_ms:.2f} ms, slowest {slowest_ms:.2f} ms')
         if facts['shared_memory']:
             return warn('discovery', f'{found}; through shared memory, not UDP',
                         'a killed node will leave files in /dev/shm: unset what '
