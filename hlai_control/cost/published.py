@@ -58,17 +58,15 @@ def from_json(text: str) -> PublishedCost:
         raise SignalError(f'not a cost specification: {error}') from None
 
 
-def _check_types(values: dict, spec: dict, terms: tuple[TermSpec, ...]) -> None:
+def _check_types(values: dict[str, object], spec: dict[str, object],
+                 terms: tuple[TermSpec, ...]) -> None:
     """
     Check what neither TermSpec nor CostSpec look at.
 
     :raises TypeError: naming what has another type.
     """
-    texts = [('task', spec['task'])]
-    texts += [('coordinate', term.coordinate) for term in terms]
-    texts += [('name', term.name) for term in terms]
-    for field, kind, value in ([('version', int, values['version']),
-                                ('from_ns', int, values['from_ns'])]
-                               + [(field, str, text) for field, text in texts]):
-        if type(value) is not kind:
-            raise TypeError(f'{field} is {value!r}; valid: of type {kind.__name__}')
+    texts = (spec['task'], *(text for term in terms for text in (term.name, term.coordinate)))
+    for kind, values_of_kind in ((str, texts), (int, (values['version'], values['from_ns']))):
+        for value in values_of_kind:
+            if type(value) is not kind:
+                raise TypeError(f'{value!r} is not of type {kind.__name__}')
