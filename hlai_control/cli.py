@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import sys
 
 from hlai_control import __version__
-from hlai_control.errors import HlaiError
+from hlai_control.errors import HlaiError, SettingsError, UsageError
 
 HELP = """usage: hlai VERB [key:=value ...]
 
@@ -72,6 +72,9 @@ def main() -> int:
         return 2
     try:
         return verb(arguments[1:])
+    except (UsageError, SettingsError) as error:
+        print(f'hlai: {error}', file=sys.stderr)
+        return 2
     except HlaiError as error:
         print(f'hlai: {error}', file=sys.stderr)
         return 1

@@ -104,9 +104,9 @@ TOPICS: tuple[TopicSpec, ...] = (
 )
 
 
-def expected_subscribers(topic: str) -> int:
-    """Return how many nodes of the graph must have joined a topic, 0 if unknown."""
-    return max((len(spec.subscribers) for spec in TOPICS if spec.name == topic), default=0)
+def subscribers_of(topic: str) -> tuple[str, ...]:
+    """Return the nodes of the graph that must have joined a topic, none if unknown."""
+    return next((spec.subscribers for spec in TOPICS if spec.name == topic), ())
 
 
 def publisher_of(topic: str) -> str | None:

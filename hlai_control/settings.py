@@ -100,6 +100,17 @@ class PlannerSettings(Settings):
     colour: float = setting(1.0, 0.0, 4.0, 'Exponent beta of the noise spectrum 1/f^beta.')
     spread: float = setting(0.5, 1e-3, 10.0, 'Initial std, as a fraction of the half range.')
 
+    def __post_init__(self) -> None:
+        """
+        Check the ranges, and that there are candidates enough.
+
+        :raises SettingsError: naming both settings.
+        """
+        super().__post_init__()
+        if self.elites > self.candidates:
+            raise SettingsError(f'PlannerSettings.elites = {self.elites} exceeds candidates = '
+                                f'{self.candidates}; lower elites or raise candidates')
+
 
 @dataclass(frozen=True)
 class ScheduleSettings(Settings):

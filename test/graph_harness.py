@@ -54,7 +54,8 @@ class Wire:
 def graph(folder: Path, mode: str, specs: tuple[NodeSpec, ...] = NODES,
           **values: object) -> Iterator[tuple[GraphRun, Wire]]:
     """Start a graph of the cart-pole, and stop all of it afterwards."""
-    parameters = {'robot': 'cartpole', 'task': 'swingup', 'mode': mode, **values}
+    parameters = {'robot': 'cartpole', 'task': 'swingup', 'mode': mode, 'armed_at_start': True,
+                  **values}
     wire = Wire()
     with started(parameters, folder, None, specs) as run:
         wire.listen(run)

@@ -41,7 +41,7 @@ from hlai_control.ros.qos import CONTROL, DIAGNOSTICS, LATCHED, learner, VIEW
 from hlai_control.ros.signals import ns_to_stamp, stamp_to_ns
 
 WAIT_S = 20.0
-DOMAIN = 10 + os.getpid() % 80
+DOMAIN = 10 + os.getpid() % 50
 
 
 class Probe:

@@ -19,7 +19,7 @@ In lockstep every input of a tick is exact: the version that is due, and the
 commands that are still on their way. In real time the newest of each counts.
 """
 
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, runtime_checkable, TypeVar
 
 import torch
 from torch import Tensor
@@ -112,6 +112,7 @@ class AppliedCommands:
         return torch.stack(pending) if pending else torch.empty(0, len(self._zero))
 
 
+@runtime_checkable
 class FromStamp(Protocol):
     """A value that counts from a stamp on."""
 

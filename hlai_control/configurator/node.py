@@ -54,7 +54,7 @@ from hlai_control.ros.managers import bring, set_parameters, state_of, switch, t
 from hlai_control.ros.parameters import declare, declare_run, read, read_run
 from hlai_control.ros.peers import Peers
 from hlai_control.ros.process import run as run_node
-from hlai_control.ros.qos import DIAGNOSTICS, FUNCTION, LATCHED, learner, VIEW
+from hlai_control.ros.qos import DIAGNOSTICS, LATCHED, learner, VIEW
 from hlai_control.ros.scripts import Caller, Script, together, wait_for
 from hlai_control.ros.signals import stamp_to_ns
 from hlai_control.settings import ConfiguratorSettings
@@ -96,7 +96,7 @@ class ConfiguratorNode(Node):
     def _join(self) -> None:
         self._peers = Peers(self, self.diagnostics)
         qos = learner(1.0 / self._manifest.period_s)
-        self._configuration = self._peers.speak(String, CONFIGURATION, FUNCTION)
+        self._configuration = self._peers.speak(String, CONFIGURATION, LATCHED)
         self._status = self._peers.speak(String, STATUS, LATCHED)
         self._peers.listen(JointState, STATE, self._on_state, qos)
         for topic in (TIMING, SURPRISE, ANTICIPATED, TERMS):

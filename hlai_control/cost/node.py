@@ -38,7 +38,7 @@ from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import Run
 from hlai_control.ros.process import run as run_node
-from hlai_control.ros.qos import FUNCTION, learner
+from hlai_control.ros.qos import FUNCTION, LATCHED, learner
 from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
 
 
@@ -54,14 +54,14 @@ class CostNode(ManagedNode):
         self._manifest = load_robot(run.robot)
         self._layout = self._manifest.layout
         qos = learner(1.0 / self._layout.period_s)
-        self._specification = self.speak(String, COST, FUNCTION)
+        self._specification = self.speak(String, COST, LATCHED)
         self._terms = self.speak(JointState, TERMS, qos)
         self._version = 0
         self._pending: PublishedCost | None = None
         self._load(run.task, 0)
         self.listen(JointState, STATE, self._on_state, qos)
         self.listen(JointState, APPLIED, self._on_applied, qos)
-        self.listen(String, CONFIGURATION, self._on_configuration, FUNCTION)
+        self.listen_always(String, CONFIGURATION, self._on_configuration, FUNCTION)
 
         self._lockstep = run.lockstep
 

@@ -115,7 +115,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         if missing:
             with tempfile.TemporaryDirectory(prefix='hlai-eval-') as folder:
                 parameters = {'robot': settings.robot, 'task': settings.task, 'mode': 'lockstep',
-                              'autostart': False, **settings.rooms}
+                              'autostart': False, 'armed_at_start': True, **settings.rooms}
                 with started(parameters, Path(folder), settings.domain) as run:
                     for seed in missing:
                         done[seed] = _one(run, seed, task, settings, interrupt)

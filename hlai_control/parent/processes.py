@@ -75,7 +75,9 @@ def environment(domain: int, base: Mapping[str, str]) -> dict[str, str]:
     profile = share_directory() / 'config' / 'localhost_udp.xml'
     if not profile.is_file():
         raise UsageError(f'{profile} is missing; install hlai_control again')
-    return dict(base) | {
+    # The old switch would replace the profile's transport, and bring shared memory back.
+    kept = {key: value for key, value in base.items() if key != 'ROS_LOCALHOST_ONLY'}
+    return kept | {
         'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
         'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile),
         'FASTDDS_DEFAULT_PROFILES_FILE': str(profile), 'OMP_NUM_THREADS': '1',

@@ -70,6 +70,8 @@ class UpSettings:
         """Return the ROS parameters of every node."""
         return {'robot': self.robot, 'task': self.task, 'mode': self.mode, 'seed': self.seed,
                 'run_dir': str(self.run_dir), 'real_time_factor': self.real_time_factor,
+                # A simulator hurts nobody; hardware is armed by hand.
+                'armed_at_start': True,
                 **self.rooms}
 
 

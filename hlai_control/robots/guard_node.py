@@ -60,7 +60,7 @@ class GuardNode(Node):
         super().__init__('guard')
         declare_run(self)
         declare(self, [GuardSettings])
-        self.declare_parameter('armed_at_start', True)
+        self.declare_parameter('armed_at_start', False)
         self.handled = 0
         self._run = read_run(self)
         self._manifest = load_robot(self._run.robot)

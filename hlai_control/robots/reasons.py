@@ -62,6 +62,6 @@ _SENTENCES = {
     Reason.OVERSPEED: 'a joint that no actuator can slow exceeds its greatest speed; '
                       'the safe command was sent',
     Reason.BLIND: 'no new measurement in time; the safe command was sent',
-    Reason.NOT_ARMED: 'the robot is in hold; arm it with the service ~/arm',
+    Reason.NOT_ARMED: 'the robot is in hold; arm it with the service ~/enable',
     Reason.ESTOP: 'emergency stop; release it, then arm the robot again',
 }

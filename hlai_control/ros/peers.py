@@ -30,7 +30,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from hlai_control.errors import HlaiError
-from hlai_control.graph import expected_subscribers, publisher_of
+from hlai_control.graph import publisher_of, subscribers_of
 from hlai_control.ros.diagnostics import Diagnostics
 
 
@@ -84,14 +84,26 @@ class Peers:
 
     def missing(self) -> tuple[str, ...]:
         """Return one text per endpoint that still waits for a peer."""
-        waits = [f'{topic}: {publisher.get_subscription_count()} of '
-                 f'{expected_subscribers(topic)} subscribers'
-                 for topic, publisher in self._publishers
-                 if publisher.get_subscription_count() < expected_subscribers(topic)]
+        waits = [f'{topic}: {absent}' for topic, publisher in self._publishers
+                 if (absent := self._absent(topic, publisher))]
         waits += [f'{topic}: no publisher (expected: {publisher_of(topic)})'
                   for topic, subscription in self._subscriptions
                   if publisher_of(topic) and subscription.get_publisher_count() == 0]
         return tuple(waits)
+
+    def _absent(self, topic: str, publisher: Publisher) -> str:
+        """
+        Name the nodes of the graph that have not joined a topic, empty if all have.
+
+        Others may listen, too: so those who are known must be the expected
+        ones, and then every endpoint that is known must be matched.
+        """
+        known = [info.node_name
+                 for info in self._node.get_subscriptions_info_by_topic(publisher.topic_name)]
+        absent = [name for name in subscribers_of(topic) if name not in known]
+        if not absent and subscribers_of(topic) and publisher.get_subscription_count() < len(known):
+            return f'{publisher.get_subscription_count()} of {len(known)} matched'
+        return f'no {", ".join(absent)}' if absent else ''
 
     def close(self) -> None:
         """Destroy all endpoints."""

@@ -15,7 +15,7 @@
 
 """The learned world model: a probabilistic ensemble with the structure that physics gives."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from jaxtyping import Float
 import torch
@@ -140,6 +140,12 @@ class EnsembleDynamics(nn.Module):
         log_std = torch.baddbmm(self.noise_bias, self.trunk.basis(hidden, 1.0),
                                 self.noise_weight)
         return mean, log_std.clamp(*_LOG_STD)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'EnsembleDynamics':
+        # Called by to(), double() and their like: the folded matrices must follow.
+        super()._apply(fn, recurse)
+        self.fold()
+        return self
 
     @torch.no_grad()
     def fold(self) -> None:
