@@ -72,7 +72,10 @@ def process(spec: NodeSpec) -> Node:
         name=spec.name,
         namespace=LaunchConfiguration('namespace'),
         parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-                     for name, kind in RUN.items()}],
+                     for name, kind in RUN.items()},
+                    # A simulator hurts nobody; hardware starts in hold and is armed by hand.
+                    {'armed_at_start': ParameterValue(LaunchConfiguration('simulation'),
+                                                      value_type=bool)}],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen',
         respawn=LaunchConfiguration('respawn'),

@@ -30,6 +30,12 @@ OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
 
+# Reasons quote what was received, which may be anything and different each time.
+MAX_REASONS = 64
+MAX_REASON = 200
+MAX_TEXT = 2000
+OTHER = 'other reasons'
+
 
 class Diagnostics:
     """
@@ -50,7 +56,14 @@ class Diagnostics:
         self._level, self._message = OK, 'starting'
 
     def count(self, reason: str, amount: int = 1) -> None:
-        """Count one event under its reason, ``joint_states: non-finite``."""
+        """
+        Count one event under its reason, ``joint_states: non-finite``.
+
+        Reasons too many to be kept apart are counted together.
+        """
+        reason = text(reason, MAX_REASON)
+        if reason not in self._counts and len(self._counts) >= MAX_REASONS:
+            reason = OTHER
         if reason not in self._counts:
             self._node.get_logger().warning(f'{reason} (counted from now on)')
         self._counts[reason] += amount
@@ -61,11 +74,12 @@ class Diagnostics:
 
     def fact(self, key: str, value: object) -> bool:
         """State a fact that the next message carries; true if it is news."""
-        before, self._facts[key] = self._facts.get(key), str(value)
+        before, self._facts[key] = self._facts.get(key), text(value)
         return before != self._facts[key]
 
     def state(self, message: str, level: bytes = OK) -> None:
         """Set level and message, and publish at once if they changed."""
+        message = text(message)
         if (level, message) != (self._level, self._message):
             self._level, self._message = level, message
             self.publish()
@@ -84,3 +98,9 @@ class Diagnostics:
         array.status = [DiagnosticStatus(level=level, name=self._name, message=self._message,
                                          hardware_id='hlai_control', values=values)]
         self._publisher.publish(array)
+
+
+def text(value: object, most: int = MAX_TEXT) -> str:
+    """Return a value as text that DDS can carry: of bounded length, no half characters."""
+    readable = str(value).encode(errors='backslashreplace').decode().replace('\0', '\\0')
+    return readable if len(readable) <= most else readable[:most - 1] + '…'

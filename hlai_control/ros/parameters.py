@@ -82,13 +82,15 @@ def read_run(node: Node) -> Run:
     """
     Read the run's parameters.
 
-    :raises SettingsError: if ``mode`` is unknown or the factor is not positive.
+    :raises SettingsError: if ``mode`` is unknown or the factor is not positive
+        and finite.
     """
     run = Run(**{item.name: node.get_parameter(item.name).value for item in fields(Run)})
     if run.mode not in (LOCKSTEP, REALTIME):
         raise SettingsError(f'mode = {run.mode!r}; valid: {REALTIME}, {LOCKSTEP}')
-    if not run.real_time_factor > 0.0:
-        raise SettingsError(f'real_time_factor = {run.real_time_factor}; valid: above 0')
+    if not 0.0 < run.real_time_factor < float('inf'):
+        raise SettingsError(f'real_time_factor = {run.real_time_factor}; valid: a finite number '
+                            'above 0')
     return run
 
 

@@ -28,6 +28,7 @@ import sys
 from typing import Protocol
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -69,13 +70,18 @@ def run(make: Callable[[], Node]) -> int:
     Run one node until SIGINT or SIGTERM.
 
     :param make: builds the node, a :class:`Worker`; called after rclpy.init.
-    :returns: the exit status, 0 after a stop on request, 1 on an HlaiError.
+    :returns: the exit status, 0 after a stop on request, 1 on an HlaiError or
+        an argument or parameter that ROS refuses.
     """
     stop = StopRequest()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:
+        sys.stderr.write(f'error: ROS does not understand the arguments: {error}\n')
+        return 1
     try:
         node = make()
-    except HlaiError as error:
+    except (HlaiError, ParameterException) as error:
         sys.stderr.write(f'error: {error}\n')
         rclpy.try_shutdown()
         return 1
