@@ -102,17 +102,6 @@ class PlannerSettings(Settings):
 
     def __post_init__(self) -> None:
         """
-        Check the fields against their ranges and against each other.
-
-        :raises SettingsError: naming the fields and what is valid.
-        """
-        super().__post_init__()
-        if self.elites > self.candidates:
-            raise SettingsError(f'PlannerSettings.elites = {self.elites} of candidates = '
-                                f'{self.candidates}; valid: at most as many')
-
-    def __post_init__(self) -> None:
-        """
         Check the ranges, and that there are candidates enough.
 
         :raises SettingsError: naming both settings.

@@ -100,9 +100,10 @@ class Peers:
         """
         known = [info.node_name
                  for info in self._node.get_subscriptions_info_by_topic(publisher.topic_name)]
-        absent = [name for name in subscribers_of(topic) if name not in known]
-        if not absent and subscribers_of(topic) and publisher.get_subscription_count() < len(known):
-            return f'{publisher.get_subscription_count()} of {len(known)} matched'
+        expected, matched = subscribers_of(topic), publisher.get_subscription_count()
+        absent = [name for name in expected if name not in known]
+        if expected and not absent and matched < len(known):
+            return f'{matched} of {len(known)} matched'
         return f'no {", ".join(absent)}' if absent else ''
 
     def close(self) -> None:
