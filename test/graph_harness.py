@@ -25,6 +25,7 @@ from std_msgs.msg import Float64MultiArray
 
 from hlai_control.graph import APPLIED, NODES, NodeSpec
 from hlai_control.parent.graph_run import GraphRun, started
+from hlai_control.robots.guard_node import REASON
 from hlai_control.ros.qos import CONTROL, learner
 from hlai_control.ros.signals import stamp_to_ns
 
@@ -41,7 +42,8 @@ class Wire:
     def listen(self, run: GraphRun) -> None:
         """Record applied and hardware commands from now on."""
         def on_applied(message: JointState) -> None:
-            self.applied.append((stamp_to_ns(message.header.stamp), tuple(message.position)))
+            if REASON in message.name:  # the guard's own, not what a test sent
+                self.applied.append((stamp_to_ns(message.header.stamp), tuple(message.position)))
 
         def on_command(message: Float64MultiArray) -> None:
             self.commands.append((time.monotonic(), tuple(message.data)))

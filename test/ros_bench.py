@@ -68,6 +68,14 @@ class Bench:
         caller.destroy_client(client)
         return future.result()
 
+    def suspend(self, node: Node) -> None:
+        """Serve a node no more, as if its process hung."""
+        self._executor.remove_node(node)
+
+    def resume(self, node: Node) -> None:
+        """Serve it again."""
+        self._executor.add_node(node)
+
     def remove(self, node: Node) -> None:
         """Destroy a node before the end."""
         self._executor.remove_node(node)

@@ -43,8 +43,8 @@ class CriticLearner:
     From states that the robot visited, the world model is followed for a few
     ticks under the best of a handful of tried actions, judged by one step of
     look-ahead and the target network. Every state on the way is regressed on
-    its own n-step return (model-based value expansion: Feinberg et al. 2018),
-    and every recorded step on its one-step return.
+    its own n-step return (model-based value expansion: Feinberg et al. 2018);
+    the recorded step and its one-step return compete with the imagined ones.
 
     :param layout: the robot.
     :param cost: the stage cost; nothing in it is learned.
@@ -127,24 +127,24 @@ class CriticLearner:
 
     @torch.no_grad()
     def _targets(self, dynamics: Dynamics) -> tuple[Float[Tensor, 'B S'], Float[Tensor, ' B']]:
-        rows = self.replay.sample(self._settings.batch, self._generator)
-        recorded = self._cost.stage(rows.state, rows.action)
-        recorded = recorded + self._discount * self._target.untempered(rows.next_state)
         # Each member imagines from its own share of the states.
         share = max(1, self._settings.batch // dynamics.members)
-        state = rows.state[torch.arange(share * dynamics.members) % len(rows.state)]
-        state = state.view(dynamics.members, share, -1)
+        rows = self.replay.sample(share * dynamics.members, self._generator)
+        state = rows.state.view(dynamics.members, share, -1)
         states, stages = [], []
         for _ in range(self._settings.imagined_steps):
             states.append(state)
             state, stage, ahead = self._greedy(state, dynamics)
             stages.append(stage)
-        returns = []
+        returns: list[Tensor] = []
         for stage in reversed(stages):
             ahead = stage + self._discount * ahead
-            returns.append(ahead)
-        return (torch.cat([rows.state, *(part.flatten(0, 1) for part in states)]),
-                torch.cat([recorded, *(part.flatten() for part in reversed(returns))]))
+            returns.insert(0, ahead)
+        # What really happened next is one more way to go on from the first state.
+        recorded = self._cost.stage(rows.state, rows.action)
+        recorded = recorded + self._discount * self._target.untempered(rows.next_state)
+        returns[0] = torch.minimum(returns[0], recorded.view_as(returns[0]))
+        return torch.cat(states).flatten(0, 1), torch.cat(returns).flatten()
 
     def _greedy(self, state: Float[Tensor, 'E B S'], dynamics: Dynamics) -> tuple[
             Float[Tensor, 'E B S'], Float[Tensor, 'E B'], Float[Tensor, 'E B']]:

@@ -30,9 +30,6 @@ from hlai_control.world_model.monomials import Monomials
 
 # Predicted noise lies between these, as logarithms of the units below.
 _LOG_STD = (-7.0, 3.0)
-# Beyond this many of their scales, rates count as if they were there: a quadratic learned
-# from a few slow ticks must not make every imagined trajectory overflow.
-_EXTRAPOLATE = 5.0
 # Initial weights this much larger than usual: the first random features of a trunk must
 # bend enough within one turn of an angle to fit it by their last layer alone.
 _GAIN = 3.0
@@ -157,7 +154,6 @@ class EnsembleDynamics(nn.Module):
         self._first = (b1 - self.features.mean.unsqueeze(0) @ w1[:, turns:], w1)
         self._second = b2.clone(), w2.clone()
         gain = (self.acceleration * self._dt)[:, None, None]
-        self._bound = _EXTRAPOLATE * self.monomials.rate
         half = (self.coefficients * gain) @ self.monomials.fold().T
         image = (self.coefficients * gain * self.signs.unsqueeze(1)) @ self.monomials.fold().T
         both = torch.cat([half, image], dim=2) if self.trunk.mirrored else half
@@ -199,8 +195,7 @@ class EnsembleDynamics(nn.Module):
 
     def _gain(self, factors: Tensor, rates: Tensor, action: Tensor) -> Tensor:
         # Gain in rate over one period, at the acceleration that holds at these rates.
-        bounded = torch.clamp(rates, -self._bound, self._bound)
-        columns = self.monomials.raw(bounded, action)
+        columns = self.monomials.raw(rates, action)
         return (factors * columns.unsqueeze(-2)).sum(dim=-1)
 
     def export(self) -> dict[str, Tensor]:

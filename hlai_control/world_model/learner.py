@@ -87,13 +87,17 @@ class WorldModelLearner:
         dynamics = self._dynamics
         dynamics.features.normalise(*self._moments.float())
         rates = self._moments[1, self._count:].sqrt().float()
-        dynamics.monomials.rate.copy_((_SPAN * rates).clamp_min(1e-3))
         dynamics.acceleration.copy_(self._squares.sqrt().clamp_min(1e-3))
+        # At least what one period of the typical acceleration makes of rest.
+        dynamics.monomials.rate.copy_(_SPAN * torch.maximum(
+            rates, dynamics.acceleration * self._dt))
         self._fitted = False
 
     def update(self) -> float:
         """
         Make one Adam update on one batch per member; its cost is constant.
+
+        The coefficients stay as they were when ``dynamics`` was last asked for.
 
         :returns: the loss, mean over members, rows and coordinates.
         :raises ShapeError: if nothing has been added yet.

@@ -21,6 +21,10 @@ from torch import nn, Tensor
 
 from hlai_control.layout import Layout
 
+# Beyond this many of their scales, rates count as if they were there: a quadratic learned
+# from a few slow ticks must not make every imagined trajectory overflow.
+_EXTRAPOLATE = 5.0
+
 
 class Monomials(nn.Module):
     """
@@ -54,13 +58,15 @@ class Monomials(nn.Module):
     def raw(self, rates: Float[Tensor, '*B n'],
             action: Float[Tensor, '*B A']) -> Float[Tensor, '*B M']:
         """Lay out the columns, in SI units."""
+        limit = _EXTRAPOLATE * self.rate
+        rates = torch.clamp(rates, -limit, limit)
         products = rates[..., self.first] * rates[..., self.second]
         return torch.cat([torch.ones_like(rates[..., :1]), rates, products, action], dim=-1)
 
     def forward(self, rates: Float[Tensor, '*B n'],
                 action: Float[Tensor, '*B A']) -> Float[Tensor, '*B M']:
         """Lay out the columns, normalised."""
-        return self.raw(rates / self.rate, (action - self.middle) / self.reach)
+        return self.raw(rates, action) @ self.fold()
 
     def fold(self) -> Float[Tensor, 'M M']:
         """Return the matrix F for which ``forward(...) = raw(...) @ F``."""
