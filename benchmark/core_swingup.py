@@ -22,7 +22,7 @@ action delay, U updates per transition, a version published every P ticks and
 used D ticks later. Time counts from the first tick on, random ticks included.
 
 Usage: python benchmark/core_swingup.py [--seeds N] [--first-seed K] [--limit-s S]
-       [planner.horizon=20 world_model.hidden=32 critic.use=0 ...]
+       [planner.horizon=20 schedule.critic_updates=0 ...]
 """
 
 import argparse
@@ -46,7 +46,12 @@ from hlai_control.engine import Engine
 from hlai_control.layout import Layout
 from hlai_control.perception.kalman import KalmanEstimator
 from hlai_control.settings import (
-    CriticSettings, PerceptionSettings, PlannerSettings, ScheduleSettings, WorldModelSettings)
+    CriticSettings,
+    PerceptionSettings,
+    PlannerSettings,
+    ScheduleSettings,
+    WorldModelSettings,
+)
 from hlai_control.types import Budget, generator, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.learner import WorldModelLearner
@@ -98,11 +103,11 @@ class Plant:
         for _ in range(self.substeps):
             s = self.state
             k1 = self.rates(s, force)
-            k2 = self.rates([a + 0.5 * h * b for a, b in zip(s, k1)], force)
-            k3 = self.rates([a + 0.5 * h * b for a, b in zip(s, k2)], force)
-            k4 = self.rates([a + h * b for a, b in zip(s, k3)], force)
+            k2 = self.rates([a + 0.5 * h * b for a, b in zip(s, k1, strict=True)], force)
+            k3 = self.rates([a + 0.5 * h * b for a, b in zip(s, k2, strict=True)], force)
+            k4 = self.rates([a + h * b for a, b in zip(s, k3, strict=True)], force)
             self.state = [a + h / 6 * (p + 2 * q + 2 * r + t)
-                          for a, p, q, r, t in zip(s, k1, k2, k3, k4)]
+                          for a, p, q, r, t in zip(s, k1, k2, k3, k4, strict=True)]
             if abs(self.state[0]) > 2.0:  # inelastic: the cart stops, the pole keeps turning
                 self.state[0] = 2.0 if self.state[0] > 0 else -2.0
                 if self.state[0] * self.state[2] > 0:
@@ -162,7 +167,7 @@ class Run:
         """Step until solved or ``limit_s`` seconds of motion have passed."""
         timer, tick, last, effect, plan = HoldTimer(SOLVED), 0, None, None, None
         while tick * LAYOUT.period_s <= limit_s:
-            true = dict(zip(LAYOUT.states, self.plant.state))
+            true = dict(zip(LAYOUT.states, self.plant.state, strict=True))
             if timer.update(tick * LAYOUT.period_s, true):
                 break
             estimate = self.perceive()
@@ -204,7 +209,8 @@ class Run:
             self.version, world_model, critic = self.versions.popleft()
             self.imagined.load(world_model)
             self.anticipated.load(critic)
-        planner = (self.explorer if self.version < self.case.schedule.explore_ticks else self.planner)
+        exploring = self.version < self.case.schedule.explore_ticks
+        planner = self.explorer if exploring else self.planner
         engine = replace(self.engine, planner=planner)
         plan = engine.decide(estimate, torch.stack(list(self.pending)), warm,
                              Budget(self.case.planner.iterations), self.actor)

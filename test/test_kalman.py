@@ -20,12 +20,12 @@ from math import nan, pi
 
 import pytest
 import torch
+from toys import CARTPOLE, MASS
 
 from hlai_control.errors import ShapeError
 from hlai_control.perception.kalman import KalmanEstimator
 from hlai_control.protocols import Estimator
 from hlai_control.settings import PerceptionSettings
-from toys import CARTPOLE, MASS
 
 
 def test_first_measurement_starts_the_belief():
@@ -43,7 +43,7 @@ def test_prediction_adds_the_expected_acceleration():
     estimator.correct(torch.tensor([1.0, 2.0]))
     estimate = estimator.predict()
     torch.testing.assert_close(estimate.mean, torch.tensor([1.0 + 0.1 * 2.0, 2.0]))
-    # position: 0.01^2 + (0.1 * 0.01)^2 + (3 * 0.1^2 / 2)^2; rate: 0.01^2 + (3 * 0.1)^2
+    # Variances: what was known, what an unknown rate adds, and an acceleration of 3 m/s^2.
     torch.testing.assert_close(
         estimate.std.square(), torch.tensor([1e-4 + 1e-6 + 2.25e-4, 1e-4 + 9e-2]),
         rtol=1e-4, atol=0.0)

@@ -105,7 +105,8 @@ class CemPlanner:
         middle = (self._low + half).expand(horizon, -1)
         mean = middle if warm is None else shifted(warm.actions, horizon)
         return _Search(mean=mean, std=(self._settings.spread * half).expand(horizon, -1),
-                       elites=start.new_empty(0, *mean.shape), energies=start.new_empty(0), rejected=0)
+                       elites=start.new_empty(0, *mean.shape),
+                       energies=start.new_empty(0), rejected=0)
 
     def _draw(self, search: _Search, first: bool, generator: torch.Generator) -> Tensor:
         horizon, size = search.mean.shape

@@ -39,6 +39,21 @@ class TaskCost(nn.Module):
         quadratic in an angle.
     """
 
+    angle_index: Tensor
+    angle_goal: Tensor
+    angle_weight: Tensor
+    quadratic_index: Tensor
+    quadratic_goal: Tensor
+    quadratic_weight: Tensor
+    saturating_index: Tensor
+    saturating_goal: Tensor
+    saturating_weight: Tensor
+    saturating_width: Tensor
+    saturating_turn: Tensor
+    barrier_index: Tensor
+    barrier_weight: Tensor
+    barrier_limit: Tensor
+
     def __init__(self, layout: Layout, spec: CostSpec) -> None:
         """Resolve each term's coordinate and group the terms by kind."""
         super().__init__()
@@ -61,7 +76,7 @@ class TaskCost(nn.Module):
         self._add('saturating', 'turn',
                   [turns[columns.index(term.coordinate)] for term in groups[2]])
 
-    def _add(self, kind: str, name: str, values: list) -> None:
+    def _add(self, kind: str, name: str, values: list[int] | list[float] | list[bool]) -> None:
         dtype = {'index': torch.long, 'turn': torch.bool}.get(name, torch.float32)
         self.register_buffer(f'{kind}_{name}', torch.tensor(values, dtype=dtype))
 
@@ -83,7 +98,7 @@ class TaskCost(nn.Module):
         return torch.cat(parts, dim=-1)[..., list(self._order)]
 
     def stage(self, state: Float[Tensor, '*B S'],
-              action: Float[Tensor, '*B A']) -> Float[Tensor, '*B']:
+              action: Float[Tensor, '*B A']) -> Float[Tensor, ' *B']:
         """
         Sum the terms; a state that is not finite never costs a finite amount.
 

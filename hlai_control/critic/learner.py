@@ -71,7 +71,7 @@ class CriticLearner:
 
     @property
     def value(self) -> ValueNetwork:
-        """The value function as trained so far."""
+        """Hand out the value function as trained so far."""
         return self._value
 
     def add(self, transition: Transition) -> None:

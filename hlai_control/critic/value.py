@@ -47,6 +47,10 @@ class ValueNetwork(nn.Module):
     :param generator: draws the initial weights.
     """
 
+    unit: Tensor
+    trust: Tensor
+    ceiling: Tensor
+
     def __init__(self, layout: Layout, settings: CriticSettings,
                  generator: torch.Generator) -> None:
         """Begin with a constant value."""
@@ -57,7 +61,7 @@ class ValueNetwork(nn.Module):
         self.register_buffer('trust', torch.zeros(()))
         self.register_buffer('ceiling', torch.full((), torch.finfo(torch.float32).max))
 
-    def value(self, state: Float[Tensor, '*B S']) -> Float[Tensor, '*B']:
+    def value(self, state: Float[Tensor, '*B S']) -> Float[Tensor, ' *B']:
         """
         Anticipate the cost, as far as it is to be trusted.
 
@@ -66,7 +70,7 @@ class ValueNetwork(nn.Module):
         """
         return self.trust * self.untempered(state)
 
-    def untempered(self, state: Float[Tensor, '*B S']) -> Float[Tensor, '*B']:
+    def untempered(self, state: Float[Tensor, '*B S']) -> Float[Tensor, ' *B']:
         """Anticipate the cost as if fully trusted: what the learner fits."""
         inputs = self.features(state).reshape(1, -1, len(self.features.signs))
         out = softplus(self.network(inputs)) * self.unit

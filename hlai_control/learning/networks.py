@@ -40,6 +40,8 @@ class MirrorTrunk(nn.Module):
     :param generator: draws the initial weights.
     """
 
+    signs: Tensor
+
     def __init__(self, members: int, signs: tuple[float, ...], mirrored: bool, hidden: int,
                  gain: float, generator: torch.Generator) -> None:
         """Draw the initial weights."""
@@ -49,7 +51,7 @@ class MirrorTrunk(nn.Module):
         width = -(-hidden // pairs)
         self.register_buffer('signs', torch.tensor(signs).unsqueeze(-1), persistent=False)
         inputs, full = len(signs), width * pairs
-        self.half, self.full = width, full
+        self.free, self.full = width, full
 
         def draw(rows: int, fan_in: int) -> nn.Parameter:
             uniform = torch.rand(members, rows, width, generator=generator)
@@ -68,7 +70,7 @@ class MirrorTrunk(nn.Module):
             return self.w1, self.b1, self.w2, self.b2
         return (torch.cat([self.w1, self.w1 * self.signs], dim=-1),
                 torch.cat([self.b1, self.b1], dim=-1),
-                torch.cat([self.w2, self.w2.roll(self.half, dims=-2)], dim=-1),
+                torch.cat([self.w2, self.w2.roll(self.free, dims=-2)], dim=-1),
                 torch.cat([self.b2, self.b2], dim=-1))
 
     def forward(self, inputs: Float[Tensor, 'E B F']) -> Float[Tensor, 'E B H']:
@@ -85,7 +87,7 @@ class MirrorTrunk(nn.Module):
         """
         if not self.mirrored:
             return hidden
-        return hidden[..., :self.half] + sign * hidden[..., self.half:]
+        return hidden[..., :self.free] + sign * hidden[..., self.free:]
 
 
 class MirrorMlp(nn.Module):
@@ -105,7 +107,7 @@ class MirrorMlp(nn.Module):
         """Draw the trunk; the head ignores it at first."""
         super().__init__()
         self.trunk = MirrorTrunk(1, signs, min(signs) < 0, hidden, 1.0, generator)
-        self.weight = nn.Parameter(torch.zeros(1, self.trunk.half, 1))
+        self.weight = nn.Parameter(torch.zeros(1, self.trunk.free, 1))
         self.bias = nn.Parameter(torch.full((1, 1, 1), start))
 
     def forward(self, inputs: Float[Tensor, '1 B F']) -> Float[Tensor, '1 B 1']:

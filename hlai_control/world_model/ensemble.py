@@ -59,6 +59,12 @@ class EnsembleDynamics(nn.Module):
     :param generator: draws the initial weights.
     """
 
+    signs: Tensor
+    coefficients: Tensor
+    acceleration: Tensor
+    carry: Tensor
+    push: Tensor
+
     def __init__(self, layout: Layout, settings: WorldModelSettings,
                  generator: torch.Generator) -> None:
         """Draw the trunk; all scales begin at one."""
@@ -75,9 +81,9 @@ class EnsembleDynamics(nn.Module):
         self.register_buffer('signs', torch.tensor(signs), persistent=False)
         # Coefficients: of coordinate n and monomial M, linear in the trunk's N features.
         self.register_buffer('coefficients', torch.zeros(
-            settings.members, count, self.trunk.half, len(self.monomials.signs)))
+            settings.members, count, self.trunk.free, len(self.monomials.signs)))
         self.noise_weight = nn.Parameter(
-            torch.zeros(settings.members, self.trunk.half, 2 * count))
+            torch.zeros(settings.members, self.trunk.free, 2 * count))
         self.noise_bias = nn.Parameter(torch.zeros(settings.members, 1, 2 * count))
         # Typical accelerations [SI]; predictions are fitted in units of it.
         self.register_buffer('acceleration', torch.ones(count))

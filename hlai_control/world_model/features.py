@@ -30,6 +30,13 @@ class Features(nn.Module):
     :param coordinates: indices of the state coordinates to be seen.
     """
 
+    angles: Tensor
+    linear: Tensor
+    even: Tensor
+    floor: Tensor
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, layout: Layout, coordinates: tuple[int, ...]) -> None:
         """Choose the columns."""
         super().__init__()

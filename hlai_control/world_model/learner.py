@@ -66,7 +66,7 @@ class WorldModelLearner:
 
     @property
     def dynamics(self) -> EnsembleDynamics:
-        """The ensemble as trained so far, its coefficients fitted, ready to step."""
+        """Hand out the ensemble as trained so far, its coefficients fitted, ready to step."""
         if not self._fitted:
             self._fit()
             self._dynamics.fold()

@@ -30,6 +30,9 @@ class LinearDynamics(nn.Module):
     :raises ShapeError: if the two do not fit together.
     """
 
+    transition: Tensor
+    control: Tensor
+
     def __init__(self, transition: Float[Tensor, 'S S'], control: Float[Tensor, 'S A']) -> None:
         """Keep both as buffers, so that ``to(device)`` moves them."""
         super().__init__()

@@ -38,6 +38,12 @@ class Monomials(nn.Module):
     :param layout: signs of the mirror, limits of the actions.
     """
 
+    first: Tensor
+    second: Tensor
+    middle: Tensor
+    reach: Tensor
+    rate: Tensor
+
     def __init__(self, layout: Layout) -> None:
         """Choose the columns."""
         super().__init__()

@@ -1,0 +1,119 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The critic: harmless untrained, equal to known values once trained."""
+
+import pytest
+import torch
+from toys import CARTPOLE, MASS
+
+from hlai_control.cost.function import TaskCost
+from hlai_control.cost.spec import CostSpec, TermSpec
+from hlai_control.critic.learner import CriticLearner
+from hlai_control.critic.value import ValueNetwork
+from hlai_control.protocols import ValueFunction
+from hlai_control.settings import CriticSettings
+from hlai_control.types import generator, Transition
+from hlai_control.world_model.linear import LinearDynamics
+
+DISCOUNT = 0.9
+COST = TaskCost(MASS, CostSpec('test', DISCOUNT, (TermSpec('x', 'quadratic', 'x', 1.0),)))
+
+
+def test_untrained_it_is_constant_and_never_negative():
+    value = ValueNetwork(CARTPOLE, CriticSettings(), generator(0, 'test'))
+    assert isinstance(value, ValueFunction)
+    state = 10.0 * torch.randn(3, 50, 4, generator=torch.Generator().manual_seed(0))
+    for found in (value.value(state), value.untempered(state)):
+        assert found.shape == (3, 50)
+        assert float(found.detach().std()) == 0.0
+        assert (found >= 0).all()
+    assert torch.isnan(value.value(torch.full((4,), float('nan'))))
+
+
+def trained(dynamics: LinearDynamics, updates: int) -> CriticLearner:
+    learner = CriticLearner(MASS, COST, DISCOUNT,
+                            CriticSettings(target_rate=0.2, learning_rate=5e-3, imagined_steps=3),
+                            generator(0, 'test'))
+    draw = torch.Generator().manual_seed(1)
+    for _ in range(200):
+        state = 4.0 * torch.rand(2, generator=draw) - 2.0
+        action = 3.0 * torch.rand(1, generator=draw) - 1.0
+        ahead = dynamics.step(state.expand(1, 1, -1), action.unsqueeze(0))[0, 0]
+        learner.add(Transition(state, action, ahead))
+    for _ in range(updates):
+        learner.update(dynamics)
+    return learner
+
+
+def test_converges_to_the_known_value_of_a_decay():
+    # s' = 0.8 s whatever the action: V = sum of 0.9^t (0.8^t x)^2 = x^2 / (1 - 0.9 * 0.64).
+    dynamics = LinearDynamics(0.8 * torch.eye(2), torch.zeros(2, 1))
+    learner = trained(dynamics, 500)
+    value = learner.value
+    x = torch.linspace(-1.5, 1.5, 7)
+    states = torch.stack([x, torch.zeros(7)], dim=-1)
+    torch.testing.assert_close(value.untempered(states), x.square() / (1 - 0.576),
+                               rtol=0.1, atol=0.06 * float(value.unit))
+    # It explains the steps that it judges itself by, for the greater part.
+    for place in torch.linspace(-1.5, 1.5, 150):
+        state = torch.stack([place, torch.zeros(())])
+        learner.add(Transition(state, torch.zeros(1), 0.8 * state))
+    assert float(learner.value.trust) > 0.7
+
+
+def test_chooses_the_best_action_it_can_imagine():
+    # x' = x + u with u in -1 .. 2: from x in -2 .. 1 one step reaches 0, so V = x^2.
+    dynamics = LinearDynamics(torch.tensor([[1.0, 0.0], [0.0, 0.0]]),
+                              torch.tensor([[1.0], [0.0]]))
+    value = trained(dynamics, 500).value
+    x = torch.tensor([-1.8, -1.0, 0.0, 0.5, 0.9])
+    states = torch.stack([x, torch.zeros(5)], dim=-1)
+    # Five drawn actions miss zero by up to half a unit, which costs up to about 0.1.
+    torch.testing.assert_close(value.untempered(states), x.square(),
+                               rtol=0.1, atol=0.06 * float(value.unit))
+
+
+def test_worthless_predictions_are_not_trusted():
+    learner = trained(LinearDynamics(0.8 * torch.eye(2), torch.zeros(2, 1)), 300)
+    draw = torch.Generator().manual_seed(2)
+    for _ in range(300):  # steps that lead anywhere at all
+        start, ahead = 4.0 * torch.rand(2, 2, generator=draw) - 2.0
+        learner.add(Transition(start, torch.zeros(1), ahead))
+    assert float(learner.value.trust) == 0.0
+    assert float(learner.value.value(torch.ones(2)).detach()) == 0.0
+
+
+@pytest.mark.parametrize('members', [1, 3])
+def test_same_seed_same_critic(members):
+    class Copies(LinearDynamics):
+        """The same linear model several times over."""
+
+        @property
+        def members(self) -> int:
+            return members
+
+    dynamics = Copies(0.8 * torch.eye(2), torch.ones(2, 1))
+    one, two = (trained(dynamics, 3).value.export() for _ in range(2)) if members == 1 else (
+        _updated(dynamics) for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def _updated(dynamics: LinearDynamics) -> dict[str, torch.Tensor]:
+    learner = CriticLearner(MASS, COST, DISCOUNT, CriticSettings(), generator(0, 'test'))
+    learner.add(Transition(torch.ones(2), torch.zeros(1), torch.ones(2)))
+    losses = [learner.update(dynamics) for _ in range(3)]
+    assert all(loss >= 0 for loss in losses)
+    return learner.value.export()
