@@ -26,7 +26,7 @@ from typing import Any
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from hlai_control.errors import HlaiError
@@ -96,10 +96,12 @@ class Peers:
         Name the nodes of the graph that have not joined a topic, empty if all have.
 
         Others may listen, too: so those who are known must be the expected
-        ones, and then every endpoint that is known must be matched.
+        ones, and then every endpoint that is known must be matched, but for
+        those whose QoS can never match.
         """
         known = [info.node_name
-                 for info in self._node.get_subscriptions_info_by_topic(publisher.topic_name)]
+                 for info in self._node.get_subscriptions_info_by_topic(publisher.topic_name)
+                 if _can_match(publisher.qos_profile, info.qos_profile)]
         expected, matched = subscribers_of(topic), publisher.get_subscription_count()
         absent = [name for name in expected if name not in known]
         if expected and not absent and matched < len(known):
@@ -113,3 +115,14 @@ class Peers:
         for _, subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._publishers, self._subscriptions = [], []
+
+
+def _can_match(offered: QoSProfile, requested: QoSProfile) -> bool:
+    """Whether a publisher offers at least what a subscription requests."""
+    # rclpy's own check calls the infinite deadlines that discovery reports a mismatch.
+    wants_more = (
+        (requested.reliability, offered.reliability)
+        == (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT),
+        (requested.durability, offered.durability)
+        == (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE))
+    return not any(wants_more)
