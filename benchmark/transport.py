@@ -26,6 +26,7 @@ import argparse
 from array import array
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -35,9 +36,12 @@ import rclpy
 from rclpy.experimental.events_executor import EventsExecutor
 from std_msgs.msg import UInt8MultiArray
 
+from hlai_control.parent.processes import environment
+
 SIZES = (200, 4_000, 60_000)
-TRANSPORTS = {'shared memory': 'DEFAULT', 'UDPv4': 'UDPv4'}
-DOMAIN = '69'
+# What LOCALHOST discovery brings by itself, and what hlai up uses.
+TRANSPORTS = ('shared memory', 'loopback UDP')
+DOMAIN = 69
 BLOCKS = 3
 
 
@@ -80,25 +84,31 @@ def measure(rounds: int) -> None:
     rclpy.shutdown()
 
 
-def segments() -> set[str]:
-    """Return the files in /dev/shm."""
-    return {path.name for path in Path('/dev/shm').iterdir()}
+def variables(transport: str) -> dict[str, str]:
+    """Return the environment of one transport."""
+    if transport == 'loopback UDP':
+        return environment(DOMAIN, os.environ)
+    return dict(os.environ) | {'ROS_DOMAIN_ID': str(DOMAIN),
+                               'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+
+
+def segments(pid: int) -> set[str]:
+    """Return the Fast DDS files in /dev/shm that a process has mapped."""
+    return set(re.findall(r'/dev/shm/(fastrtps\S+)', Path(f'/proc/{pid}/maps').read_text()))
 
 
 def block(transport: str, rounds: int) -> tuple[list[list[str]], int]:
     """Run one block; return its lines and how many files the killed process left."""
-    environment = dict(os.environ) | {
-        'ROS_DOMAIN_ID': DOMAIN, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'FASTDDS_BUILTIN_TRANSPORTS': TRANSPORTS[transport]}
-    before = segments()
-    other = subprocess.Popen([sys.executable, __file__, '--echo'], env=environment)
+    other = subprocess.Popen([sys.executable, __file__, '--echo'], env=variables(transport))
     try:
         done = subprocess.run([sys.executable, __file__, '--measure', '--rounds', str(rounds)],
-                              env=environment, capture_output=True, text=True, check=True)
+                              env=variables(transport), capture_output=True, text=True, check=True)
+        mapped = segments(other.pid)
     finally:
         other.send_signal(signal.SIGKILL)
         other.wait()
-    return [line.split() for line in done.stdout.splitlines()], len(segments() - before)
+    left = sum((Path('/dev/shm') / name).exists() for name in mapped)
+    return [line.split() for line in done.stdout.splitlines()], left
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ PURE_ROOMS = ('perception', 'world_model', 'cost', 'critic', 'actor', 'learning'
 PURE_FILES = ('engine', 'types', 'protocols', 'settings', 'layout', 'errors', 'graph')
 IMPURE = ('rclpy', 'pybullet', 'pybullet_data', 'time', 'random', 'datetime', 'threading',
           'multiprocessing', 'hlai_control.ros', 'hlai_control.robots.simulator')
-TORCH_FREE_ROOMS = ('robots', 'configurator', 'parent', 'monitor')
+TORCH_FREE_ROOMS = ('robots', 'configurator', 'parent')
 TORCH_FREE_FILES = ('cli', 'graph', 'settings', 'layout', 'errors', 'documents', 'resources')
 ROS_SUFFIXES = ('_msgs', '_interfaces', '_srvs')
 
