@@ -62,6 +62,10 @@ class CemPlanner:
         self._low = torch.tensor(layout.action_low)
         self._high = torch.tensor(layout.action_high)
         self._colour = colouring(settings.horizon, settings.colour)
+        # Half use all of the spread, half down to a twentieth of it: wide enough to swing up, fine enough
+        # to balance, without knowing which is called for.
+        scale = torch.logspace(-1.3, 1.3, settings.candidates).clamp_max(1.0)
+        self._scale = scale[:, None, None]
 
     @torch.inference_mode()
     def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
@@ -100,6 +104,7 @@ class CemPlanner:
     def _begin(self, start: Tensor, warm: Plan | None) -> _Search:
         self._low, self._high = self._low.to(start.device), self._high.to(start.device)
         self._colour = self._colour.to(start.device)
+        self._scale = self._scale.to(start.device)
         horizon = self._settings.horizon
         half = 0.5 * (self._high - self._low)
         middle = (self._low + half).expand(horizon, -1)
@@ -113,7 +118,7 @@ class CemPlanner:
         white = torch.randn(self._settings.candidates, size, horizon, generator=generator,
                             device=search.mean.device)
         noise = (white @ self._colour.T).mT
-        drawn = search.mean + search.std * noise
+        drawn = search.mean + search.std * noise * self._scale
         drawn[0] = search.mean
         if first:
             drawn[1] = 0.5 * (self._low + self._high)
