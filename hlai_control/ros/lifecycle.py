@@ -58,6 +58,8 @@ class ManagedNode(LifecycleNode):
         self.active = False
         self.diagnostics = Diagnostics(self, component)
         self.peers = Peers(self, self.diagnostics)
+        service = self._service_change_state
+        service.callback = self._refusing(service.callback)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self.diagnostics.publish, clock=steady)
         self._join_timer = self.create_timer(JOIN_PERIOD_S, self._report_peers, clock=steady)
@@ -144,7 +146,24 @@ class ManagedNode(LifecycleNode):
         """Stop if active; called by the process loop on its way out."""
         if self.active:
             self.active = False
-            self.stop()
+            self._attempt('stop', self.stop)
+
+    def _refusing(self, change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """
+        Refuse a transition that is not possible now.
+
+        rclpy raises instead, which would end the process; a call that is
+        repeated because its answer came late is enough.
+        """
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return change(request, response)
+            except RuntimeError:
+                self.diagnostics.count('change_state: not possible in this state')
+                response.success = False
+                return response
+
+        return answer
 
     def _attempt(self, what: str, step: Callable[[], None]) -> bool:
         """Run one step of a transition; whatever it raises is logged in full."""
