@@ -119,6 +119,16 @@ class Agent:
             engine.decide(Estimate(nowhere, nowhere), pending, None,
                           Budget(self._settings.planner.iterations), generator(0, 'warm-up'))
 
+    def put_cost(self, published: PublishedCost) -> None:
+        """
+        Take a cost that has arrived.
+
+        :raises SettingsError: if it is not for this robot; refused now, since
+            in the middle of a tick it would be too late.
+        """
+        TaskCost(self._layout, published.spec)
+        self.costs.put(published)
+
     def ready(self, tick: int) -> bool:
         """Whether everything that this tick must use is here (always, in real time)."""
         if not self._lockstep:

@@ -106,7 +106,7 @@ class ActorNode(ManagedNode):
             decode(unpack(message), layout, WORLD_MODEL_KIND, agent.model_like)), FUNCTION)
         self.listen_always(UInt8MultiArray, CRITIC, lambda message: agent.critics.put(
             decode(unpack(message), layout, CRITIC_KIND, agent.critic_like)), FUNCTION)
-        self.listen_always(String, COST, lambda message: agent.costs.put(
+        self.listen_always(String, COST, lambda message: agent.put_cost(
             read_cost(message.data)), FUNCTION)
         self.listen_always(String, CONFIGURATION, lambda message: agent.configurations.put(
             read_configuration(message.data)), FUNCTION)
