@@ -1,0 +1,217 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The agent without ROS: five calls a tick, and an answer whatever has arrived."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hlai_control.actor.agent import Agent, AgentSettings, Answer
+from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, RUN
+from hlai_control.cost.published import PublishedCost
+from hlai_control.cost.spec import CostSpec
+from hlai_control.cost.task import load_task
+from hlai_control.errors import SettingsError
+from hlai_control.learning.artefact import Artefact
+from hlai_control.robots.manifest import load_robot
+from hlai_control.settings import (
+    CriticSettings,
+    PlannerSettings,
+    ScheduleSettings,
+    WorldModelSettings,
+)
+from hlai_control.types import Budget, Estimate
+
+ROBOT = load_robot('cartpole')
+LAYOUT, PERIOD_NS = ROBOT.layout, ROBOT.period_ns
+COST = load_task('swingup', ROBOT).cost
+# Prefers a cart at the left end: another task.
+LEFT = CostSpec('left', 0.9, (replace(COST.terms[1], goal=-1.5),))
+SETTINGS = AgentSettings(
+    PlannerSettings(horizon=6, candidates=16, elites=4, iterations=2),
+    WorldModelSettings(members=2, hidden=8), CriticSettings(hidden=8),
+    ScheduleSettings(publish_every=2, due_after=2, explore_ticks=6))
+GO = Configuration(1, 0, 'swingup', RUN, 0, 0, 'begin')
+
+
+def _agent(seed: int = 0, lockstep: bool = False, ready: bool = True) -> Agent:
+    agent = Agent(LAYOUT, SETTINGS, seed, lockstep)
+    if ready:
+        agent.put_cost(PublishedCost(1, 0, COST))
+        agent.configurations.put(GO)
+    return agent
+
+
+def _model(agent: Agent, version: int, scale: float = 0.1) -> Artefact:
+    random = torch.Generator().manual_seed(version)
+    return Artefact('world_model', version, {
+        name: tensor + scale * torch.randn(tensor.shape, generator=random)
+        if tensor.is_floating_point() else tensor
+        for name, tensor in agent.model_like.items()})
+
+
+def _answer(agent: Agent, tick: int) -> Answer:
+    state = torch.tensor([0.1, 0.2, 0.3, 0.4]) * (1.0 + 0.1 * tick)
+    answer = agent.answer(tick, tick * PERIOD_NS, Estimate(state, torch.full((4,), 0.01)),
+                          Budget(2))
+    if answer.command is not None:
+        agent.applied.put(tick, answer.command)
+    return answer
+
+
+def _run(agent: Agent, ticks: range) -> list[float | None]:
+    answers = [_answer(agent, tick) for tick in ticks]
+    return [None if a.command is None else a.command.item() for a in answers]
+
+
+def test_asks_for_the_safe_command_until_there_is_a_cost_and_a_configuration():
+    agent = _agent(ready=False)
+    assert _answer(agent, 0).command is None
+    agent.configurations.put(GO)
+    assert _answer(agent, 1) == Answer(None, None, False,
+                                       'waiting for a cost and a configuration')
+    agent.put_cost(PublishedCost(1, 3 * PERIOD_NS, COST))
+    assert _answer(agent, 2).command is None  # it counts from tick 3 on
+    assert _answer(agent, 3).command is not None
+
+
+def test_explores_until_there_is_a_world_model_and_then_plans():
+    agent = _agent()
+    before = [_answer(agent, tick) for tick in range(5)]
+    assert all(a.exploring and a.reason == 'exploring' for a in before)
+    assert len({a.command.item() for a in before}) == 5
+    agent.models.put(_model(agent, 4))
+    after = [_answer(agent, tick) for tick in range(5, 8)]
+    assert not any(a.exploring for a in after) and {a.reason for a in after} == {'planning'}
+    for answer in before + after:
+        assert -10.0 <= answer.command.item() <= 10.0
+        assert answer.plan.states.shape == (7, 4)
+
+
+def test_lockstep_is_ready_when_versions_and_applied_commands_are_here():
+    agent = _agent(lockstep=True)
+    assert agent.ready(0)
+    _answer(agent, 0)  # and puts the applied command of tick 0
+    assert agent.ready(1)
+    assert not agent.ready(2)  # the command of tick 1 is still on its way
+    _run(agent, range(1, 8))
+    assert not agent.ready(8)  # version 6 of both functions is due
+    agent.models.put(_model(agent, 6))
+    assert not agent.ready(8)
+    agent.critics.put(Artefact('critic', 6, agent.critic_like))
+    assert agent.ready(8)
+    assert _answer(agent, 8).reason == 'planning'
+    assert agent.models.version == agent.critics.version == 6
+
+
+def test_real_time_is_always_ready():
+    assert all(_agent().ready(tick) for tick in (0, 8, 1000))
+
+
+def test_equal_seeds_give_equal_commands_and_others_do_not():
+    def commands(seed: int) -> list[float | None]:
+        agent = _agent(seed)
+        early = _run(agent, range(4))
+        agent.models.put(_model(agent, 4))
+        return early + _run(agent, range(4, 8))
+
+    assert commands(3) == commands(3)
+    assert commands(3)[:4] != commands(4)[:4] and commands(3)[4:] != commands(4)[4:]
+
+
+def test_a_plan_that_does_not_exist_is_answered_safely_and_recovered_from():
+    agent = _agent()
+    agent.models.put(_model(agent, 2, scale=1e25))
+    answer = _answer(agent, 0)
+    assert answer.command is None and answer.plan is None and not answer.exploring
+    assert 'finite' in answer.reason
+    agent.models.put(_model(agent, 4))
+    assert _answer(agent, 1).reason == 'planning'
+
+
+@pytest.mark.parametrize('state', [float('nan'), float('inf')])
+def test_a_state_that_is_not_finite_is_answered_safely(state):
+    agent = _agent()
+    agent.models.put(_model(agent, 2))
+    estimate = Estimate(torch.full((4,), state), torch.zeros(4))
+    assert agent.answer(0, 0, estimate, Budget(2)).command is None
+    assert _answer(agent, 1).command is not None
+
+
+def test_another_task_begins_without_the_last_plan():
+    """Compared with an agent that is made to forget its plan, and with one that is not."""
+    def after(change: bool, forget: bool) -> float | None:
+        agent = _agent()
+        agent.models.put(_model(agent, 2))
+        _run(agent, range(3))
+        if change:
+            agent.put_cost(PublishedCost(2, 0, LEFT))
+        if forget:
+            applied = agent.applied
+            agent.restart()
+            agent.applied = applied
+        return _run(agent, range(3, 4))[0]
+
+    assert after(change=True, forget=False) == after(change=True, forget=True)
+    assert after(change=False, forget=False) != after(change=False, forget=True)
+
+
+def test_hold_and_explore_are_obeyed():
+    agent = _agent()
+    agent.models.put(_model(agent, 2))
+    assert _answer(agent, 0).reason == 'planning'
+    agent.configurations.put(replace(GO, version=2, mode=HOLD, from_ns=2 * PERIOD_NS))
+    assert _answer(agent, 1).reason == 'planning'
+    assert _answer(agent, 2) == Answer(None, None, False, 'hold was asked for')
+    agent.configurations.put(replace(GO, version=3, mode=EXPLORE))
+    assert _answer(agent, 3).exploring
+    agent.configurations.put(replace(GO, version=4))
+    assert _answer(agent, 4).reason == 'planning'
+
+
+def test_a_configuration_sets_horizon_and_iterations():
+    agent = _agent()
+    agent.models.put(_model(agent, 2))
+    assert _answer(agent, 0).plan.iterations == 2
+    agent.configurations.put(replace(GO, horizon=11, iterations=1))
+    plan = _answer(agent, 1).plan
+    assert plan.actions.shape == (11, 1) and plan.iterations == 1
+    agent.configurations.put(GO)
+    assert _answer(agent, 2).plan.actions.shape == (6, 1)
+
+
+def test_a_cost_of_another_robot_is_refused_when_it_arrives():
+    """It was accepted, and ended the process at the next tick."""
+    agent = _agent()
+    foreign = CostSpec('reach', 0.9, (replace(COST.terms[1], coordinate='elbow'),))
+    with pytest.raises(SettingsError, match='elbow.*not one of cart.x'):
+        agent.put_cost(PublishedCost(2, 0, foreign))
+    assert _answer(agent, 0).command is not None
+
+
+def test_restart_forgets_the_motion_and_keeps_what_was_learned():
+    agent = _agent()
+    agent.models.put(_model(agent, 2))
+    _run(agent, range(3))
+    agent.restart()
+    assert agent.applied.pending(3).tolist() == [[0.0]]
+    assert agent.models.version == 2 and _answer(agent, 3).reason == 'planning'
+
+
+def test_warm_up_leaves_no_trace():
+    cold, warm = _agent(5), _agent(5)
+    warm.warm_up(COST)
+    assert _run(cold, range(3)) == _run(warm, range(3))
