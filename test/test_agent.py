@@ -37,7 +37,9 @@ from hlai_control.types import Budget, Estimate
 
 ROBOT = load_robot('cartpole')
 LAYOUT, PERIOD_NS = ROBOT.layout, ROBOT.period_ns
-COST = load_task('swingup', ROBOT).cost
+SWINGUP = load_task('swingup', ROBOT).cost
+# Effort is free, so that doing nothing is never the best plan.
+COST = replace(SWINGUP, terms=tuple(t for t in SWINGUP.terms if t.name != 'effort'))
 # Prefers a cart at the left end: another task.
 LEFT = CostSpec('left', 0.9, (replace(COST.terms[1], goal=-1.5),))
 SETTINGS = AgentSettings(
@@ -55,7 +57,7 @@ def _agent(seed: int = 0, lockstep: bool = False, ready: bool = True) -> Agent:
     return agent
 
 
-def _model(agent: Agent, version: int, scale: float = 0.1) -> Artefact:
+def _model(agent: Agent, version: int, scale: float = 0.5) -> Artefact:
     random = torch.Generator().manual_seed(version)
     return Artefact('world_model', version, {
         name: tensor + scale * torch.randn(tensor.shape, generator=random)
