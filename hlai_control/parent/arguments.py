@@ -51,8 +51,8 @@ def split(arguments: Sequence[str], valid: Sequence[str]) -> tuple[dict[str, str
             rooms[key] = _typed(key, text)
         else:
             near = difflib.get_close_matches(key, (*valid, *_settings()), n=1)
-            hint = f'; did you mean {near[0]}?' if near else ''
-            raise UsageError(f'unknown argument {key!r}{hint} valid: {", ".join(valid)}, '
+            hint = f' (did you mean {near[0]}?)' if near else ''
+            raise UsageError(f'unknown argument {key!r}{hint}; valid: {", ".join(valid)}, '
                              f'or a setting such as planner.horizon (see docs/settings.md)')
     _check(rooms)
     return own, rooms
@@ -76,22 +76,23 @@ def number(own: Mapping[str, str], key: str, default: float, least: float) -> fl
     return value
 
 
-def whole(own: Mapping[str, str], key: str, default: int, least: int | None = None) -> int:
+def whole(own: Mapping[str, str], key: str, default: int, least: int = -2 ** 63,
+          most: int = 2 ** 63 - 1) -> int:
     """
     Read a whole number.
 
-    :raises UsageError: if it is none, or below ``least``.
+    :raises UsageError: if it is none, or not within ``least .. most``.
     """
     text = own.get(key, '')
     if not text:
         return default
-    bound = 'a whole number' + ('' if least is None else f' of at least {least}')
+    complaint = f'{key}:={text}; valid: a whole number, {least} .. {most}'
     try:
         value = int(text)
     except ValueError:
-        raise UsageError(f'{key}:={text}; valid: {bound}') from None
-    if (least is not None and value < least) or abs(value) >= 2 ** 63:
-        raise UsageError(f'{key}:={text}; valid: {bound}')
+        raise UsageError(complaint) from None
+    if not least <= value <= most:
+        raise UsageError(complaint)
     return value
 
 

@@ -22,6 +22,8 @@ import tempfile
 from hlai_control.errors import GraphError
 
 FIRST, LAST = 70, 99
+# Above it DDS has no ports left.
+MOST = 232
 
 
 class DomainLock:

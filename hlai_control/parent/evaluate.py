@@ -29,6 +29,7 @@ from rich.table import Table
 from hlai_control.cost.task import load_task, TaskSpec
 from hlai_control.errors import GraphError, UsageError
 from hlai_control.parent.arguments import number, split, whole
+from hlai_control.parent.domain import MOST
 from hlai_control.parent.graph_run import GraphRun, started
 from hlai_control.parent.machine import machine, versions
 from hlai_control.parent.statistics import median_or_none, survival, wilson, worst_or_none
@@ -43,6 +44,7 @@ KEYS = ('robot', 'task', 'seeds', 'first_seed', 'timeout_s', 'json', 'domain')
 STALL_S = 30.0
 BEGIN_TIMEOUT_S = 90.0
 CURVE_POINTS = 15
+MOST_SEEDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,11 @@ def read_arguments(arguments: Sequence[str]) -> EvalSettings:
     :raises HlaiError: naming what is wrong and what is valid.
     """
     own, rooms = split(arguments, KEYS)
-    domain = whole(own, 'domain', -1, 0)
+    domain = whole(own, 'domain', -1, 0, MOST)
     return EvalSettings(
         robot=own.get('robot', 'cartpole'), task=own.get('task', 'swingup'),
-        seeds=whole(own, 'seeds', 10, 1), first_seed=whole(own, 'first_seed', 0),
+        seeds=whole(own, 'seeds', 10, 1, MOST_SEEDS),
+        first_seed=whole(own, 'first_seed', 0, most=2 ** 63 - MOST_SEEDS),
         timeout_s=number(own, 'timeout_s', 30.0, 0.1),
         json=Path(own['json']) if own.get('json') else None,
         domain=None if domain < 0 else domain, rooms=rooms)
@@ -163,22 +166,30 @@ def _resume(settings: EvalSettings) -> dict[int, Trial]:
     """
     Read what an earlier call of the same command has finished.
 
-    :raises UsageError: if the file holds other runs.
+    :raises UsageError: if the file holds other runs, or cannot be written.
     """
-    if settings.json is None or not settings.json.exists():
+    path = settings.json
+    if path is None:
+        return {}
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f'json:={path} cannot be written; valid: a file in a folder that exists')
+    if not path.exists():
         return {}
     try:
-        earlier = json.loads(settings.json.read_text())
-        identity = earlier['settings']
+        earlier = json.loads(path.read_text())
+        identity = {key: earlier['settings'][key] for key in settings.identity()}
         found = {row['seed']: Trial(row['seed'], row['solved_at_s'], row['interaction_s'],
                                     row['wall_s']) for row in earlier['runs']}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f'json:={settings.json} holds something else ({error!r}); '
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise UsageError(f'json:={path} holds something else ({error!r}); '
                          'choose another file') from None
-    if {key: identity.get(key) for key in settings.identity()} != settings.identity():
-        raise UsageError(f'json:={settings.json} holds runs with other settings, {identity}; '
+    if identity != settings.identity():
+        raise UsageError(f'json:={path} holds runs with other settings, {identity}; '
                          'choose another file, or delete it')
-    return {seed: found[seed] for seed in settings.wanted() if seed in found}
+    if not all(seed in settings.wanted() for seed in found):
+        raise UsageError(f'json:={path} holds other seeds, too, which would be lost: '
+                         f'{sorted(found)}; ask for them all, or choose another file')
+    return found
 
 
 def _baselines(manifest: RobotManifest, task: TaskSpec, settings: EvalSettings,

@@ -24,12 +24,14 @@ from rich.text import Text
 
 from hlai_control.cost.task import TaskSpec
 from hlai_control.graph import ANTICIPATED, STATE, SURPRISE, TERMS, TIMING
-from hlai_control.parent.summary import latency, misses
+from hlai_control.parent.summary import latency
 from hlai_control.ros.observer import Observer
 
 REFRESH_S = 0.25
 PLAIN_S = 1.0
 EVENTS_SHOWN = 5
+# Commands over which the shown latencies are taken.
+RECENT = 1000
 
 
 def errors_to_goal(task: TaskSpec, state: dict[str, float]) -> dict[str, float]:
@@ -45,15 +47,13 @@ class Screen:
     :param console: where.
     :param observer: what.
     :param task: says what the goal is.
-    :param period_s: control period [s].
     :param title: the headline.
     """
 
-    def __init__(self, console: Console, observer: Observer, task: TaskSpec, period_s: float,
-                 title: str) -> None:
+    def __init__(self, console: Console, observer: Observer, task: TaskSpec, title: str) -> None:
         """Start the live display where there is a terminal."""
         self._console, self._observer, self._task = console, observer, task
-        self._period_s, self._title = period_s, title
+        self._title = title
         self._events: list[str] = []
         self._plain_due_s = 0.0
         self._live = Live(self._panel(), console=console, auto_refresh=False,
@@ -89,7 +89,9 @@ class Screen:
             return (('phase', f'{self._observer.phase}: {self._observer.reason}'),)
         terms, timing = newest.get(TERMS, {}), newest.get(TIMING, {})
         errors = errors_to_goal(self._task, newest.get(STATE, {}))
-        ticks, missed = latency(motion), misses(motion, self._period_s)
+        # A run may last for days; the screen must not take longer to draw for it.
+        recent, late = latency(motion.latencies[-RECENT:]), timing.get('late', 0.0)
+        skipped = timing.get('skipped', 0.0)
         held_s = terms.get('held_s', -1.0)
         return (
             ('motion', f'{motion.motion_s:.1f} s'),
@@ -99,8 +101,8 @@ class Screen:
             ('cost', f'{terms.get("total", 0.0):.3f}'),
             ('anticipated', f'{newest.get(ANTICIPATED, {}).get("anticipated", 0.0):.2f}'),
             ('model error', f'{newest.get(SURPRISE, {}).get("error", 0.0):.4f}'),
-            ('latency', f'p50 {_ms(ticks["p50_s"])} p99 {_ms(ticks["p99_s"])}'),
-            ('missed', f'{missed["total"]:.0f} of {len(motion.latencies)}'),
+            ('latency', f'p50 {_ms(recent["p50_s"])} p99 {_ms(recent["p99_s"])}'),
+            ('missed', f'{late + skipped:.0f} of {timing.get("ticks", 0.0) + skipped:.0f}'),
             ('doing', 'exploring' if timing.get('exploring') else 'planning'))
 
     def _panel(self) -> Panel:

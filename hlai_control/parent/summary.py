@@ -34,32 +34,48 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def latency(motion: Motion) -> dict[str, float | None]:
-    """Return percentiles from sensor stamp to command [s]."""
-    values = [value for _, value in motion.latencies]
+def latency(latencies: Sequence[tuple[float, float]]) -> dict[str, float | None]:
+    """
+    Return percentiles from sensor stamp to command [s].
+
+    :param latencies: (motion seconds, latency) per command [s].
+    """
+    values = [value for _, value in latencies]
     return {'p50_s': percentile(values, 0.5), 'p99_s': percentile(values, 0.99),
             'max_s': max(values, default=None)}
 
 
-def misses(motion: Motion, period_s: float) -> dict[str, float]:
-    """Return ticks that got no command within their period, all and after the first 5 s."""
-    late = [at_s for at_s, value in motion.latencies if value > period_s]
-    settled = [at_s for at_s, _ in motion.latencies if at_s >= SETTLED_S]
-    timing = motion.newest.get(TIMING, {})
-    ticks = max(1, round(motion.motion_s / period_s))
-    unanswered = max(0, ticks + 1 - len(motion.latencies))
+def misses(motion: Motion, period_s: float, real_time_factor: float) -> dict[str, float]:
+    """
+    Return ticks that got no command within their period, all and after the first 5 s.
+
+    :param motion: what was seen.
+    :param period_s: control period, in seconds of motion.
+    :param real_time_factor: seconds of motion per second.
+    """
+    late = [at_s for at_s, value in motion.latencies if value > period_s / real_time_factor]
+    settled_s = SETTLED_S - 0.5 * period_s  # stamps are sums of periods, and rounded
+    late_settled = sum(1 for at_s in late if at_s >= settled_s)
+    answered_settled = sum(1 for at_s, _ in motion.latencies if at_s >= settled_s)
+    # N periods lie between N + 1 states.
+    ticks = round(motion.motion_s / period_s) + 1 if motion.first_ns is not None else 0
+    ticks_settled = max(0, ticks - round(SETTLED_S / period_s))
+    unanswered = max(0, ticks - len(motion.latencies))
+    unanswered_settled = max(0, ticks_settled - answered_settled)
     return {'total': len(late) + unanswered, 'late': len(late), 'unanswered': unanswered,
-            'skipped': timing.get('skipped', 0.0),
-            'late_after_5_s': sum(1 for at_s in late if at_s >= SETTLED_S),
-            'ticks_after_5_s': len(settled)}
+            'skipped': motion.newest.get(TIMING, {}).get('skipped', 0.0),
+            'total_after_5_s': late_settled + unanswered_settled,
+            'late_after_5_s': late_settled, 'ticks_after_5_s': ticks_settled}
 
 
-def summary(motion: Motion, period_s: float, facts: Mapping[str, object]) -> dict[str, object]:
+def summary(motion: Motion, period_s: float, real_time_factor: float,
+            facts: Mapping[str, object]) -> dict[str, object]:
     """
     Account for a run.
 
     :param motion: what was seen.
-    :param period_s: control period [s].
+    :param period_s: control period, in seconds of motion.
+    :param real_time_factor: seconds of motion per second that were asked for.
     :param facts: settings and counters to add.
     """
     surprise = motion.newest.get(SURPRISE, {})
@@ -68,7 +84,8 @@ def summary(motion: Motion, period_s: float, facts: Mapping[str, object]) -> dic
         'solved': motion.solved_at_s is not None, 'solved_at_s': motion.solved_at_s,
         'interaction_s': round(motion.motion_s, 6), 'wall_s': round(motion.wall_s, 3),
         'real_time_factor': round(motion.motion_s / motion.wall_s, 4) if motion.wall_s else None,
-        'ticks': ticks, 'deadline_misses': misses(motion, period_s), 'latency': latency(motion),
+        'ticks': ticks, 'deadline_misses': misses(motion, period_s, real_time_factor),
+        'latency': latency(motion.latencies),
         'transitions': surprise.get('transitions', 0.0), 'updates': surprise.get('updates', 0.0),
         'critic_updates': motion.newest.get(ANTICIPATED, {}).get('updates', 0.0),
         **facts, 'machine': machine(), 'versions': versions()}

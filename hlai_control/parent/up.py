@@ -26,6 +26,7 @@ from rich.console import Console
 from hlai_control.cost.task import load_task
 from hlai_control.errors import GraphError
 from hlai_control.parent.arguments import choice, number, split, whole
+from hlai_control.parent.domain import MOST
 from hlai_control.parent.graph_run import fresh_folder, GraphRun, started
 from hlai_control.parent.screen import REFRESH_S, Screen
 from hlai_control.parent.summary import summary, write
@@ -83,7 +84,7 @@ def read_arguments(arguments: Sequence[str]) -> UpSettings:
     """
     own, rooms = split(arguments, KEYS)
     now = datetime.now().strftime('%Y%m%d-%H%M%S')
-    domain = whole(own, 'domain', -1, 0)
+    domain = whole(own, 'domain', -1, 0, MOST)
     return UpSettings(
         robot=own.get('robot', 'cartpole'), task=own.get('task', 'swingup'),
         mode=choice(own, 'mode', 'realtime', ('realtime', 'lockstep')),
@@ -125,8 +126,7 @@ def up(arguments: Sequence[str]) -> int:
         console.print(f'robot {manifest.name}, task {task.name}, {settings.mode}, '
                       f'ROS_DOMAIN_ID={run.domain}, files in {folder}', highlight=False,
                       soft_wrap=True)
-        screen = Screen(console, run.observer, task, manifest.period_s,
-                        f'hlai: {manifest.name} {task.name}')
+        screen = Screen(console, run.observer, task, f'hlai: {manifest.name} {task.name}')
         try:
             status = _watch(run, settings, screen, interrupt)
         finally:
@@ -138,7 +138,7 @@ def up(arguments: Sequence[str]) -> int:
                  'first_command_s': None if first is None else round(first - began_s, 3),
                  'deaths': run.processes.deaths()}
         write(folder / 'summary.json', summary(
-            motion, manifest.period_s / settings.real_time_factor, facts))
+            motion, manifest.period_s, settings.real_time_factor, facts))
     _conclude(console, motion.solved_at_s, motion.motion_s, folder)
     return status
 
