@@ -132,8 +132,7 @@ class Processes:
             count = self._deaths[name] = self._deaths.get(name, 0) + 1
             backoff_s = RESPAWN_BACKOFF_S[min(count, len(RESPAWN_BACKOFF_S)) - 1]
             self._due_s[name] = time.monotonic() + backoff_s
-            how = f'signal {signal.Signals(-status).name}' if status < 0 else f'status {status}'
-            deaths.append(Death(name, how, self.log_tail(name)))
+            deaths.append(Death(name, _how(status), self.log_tail(name)))
         for name, due_s in tuple(self._due_s.items()):
             if time.monotonic() >= due_s:
                 del self._due_s[name]
@@ -180,6 +179,16 @@ class Processes:
             self._running[name] = subprocess.Popen(
                 command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=die_with_parent)
+
+
+def _how(status: int) -> str:
+    """Say how a process ended."""
+    if status >= 0:
+        return f'status {status}'
+    try:
+        return f'signal {signal.Signals(-status).name}'
+    except ValueError:  # most real-time signals have no name
+        return f'signal {-status}'
 
 
 def die_with_parent() -> None:
