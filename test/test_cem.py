@@ -64,12 +64,12 @@ def lqr_optimum(horizon: int) -> float:
     return float(START.double() @ p @ START.double())
 
 
-def test_finds_the_lqr_optimum_within_two_percent():
+def test_finds_the_lqr_optimum_within_three_percent():
     planner = CemPlanner(WIDE, SETTINGS, 1.0)
     assert isinstance(planner, Planner)
     plan = planner.plan(START, DYNAMICS, COST, LastStage(), None, Budget(40), random())
     best = lqr_optimum(SETTINGS.horizon)
-    assert best * (1 - 1e-5) <= plan.energy <= 1.02 * best
+    assert best * (1 - 1e-5) <= plan.energy <= 1.03 * best
     # What it says it expects is what the model makes of its actions.
     state = START
     for action, expected in zip(plan.actions, plan.states[1:], strict=True):

@@ -29,6 +29,9 @@ from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
 from hlai_control.settings import PlannerSettings
 from hlai_control.types import Budget, Plan
 
+# Least spread after a refinement, as a fraction of the spread before it.
+_SHRINK = 0.8
+
 
 @dataclass(frozen=True)
 class _Search:
@@ -135,8 +138,9 @@ class CemPlanner:
             elites = elites[finite]
         if len(elites) < 2:
             return _Search(search.mean, search.std, elites, best.values[finite], rejected)
-        return _Search(elites.mean(dim=0), elites.std(dim=0), elites, best.values[finite],
-                       rejected)
+        # The elites of fine candidates lie close together long before the search is over.
+        std = torch.maximum(elites.std(dim=0), _SHRINK * search.std)
+        return _Search(elites.mean(dim=0), std, elites, best.values[finite], rejected)
 
     def _finish(self, start: Tensor, search: _Search, done: int, dynamics: Dynamics,
                 critic: ValueFunction | None) -> Plan:
