@@ -20,12 +20,12 @@ from math import inf, nan, pi
 from hypothesis import given, settings, strategies
 import pytest
 import torch
+from toys import CARTPOLE
 
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.spec import CostSpec, TermSpec
 from hlai_control.errors import SettingsError
 from hlai_control.protocols import CostFunction
-from toys import CARTPOLE
 
 SPEC = CostSpec('swingup', 0.98, (
     TermSpec('rail', 'barrier', 'cart.x', 100.0, limit=1.6),

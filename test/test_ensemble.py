@@ -19,13 +19,13 @@ from math import pi
 
 import pytest
 import torch
+from toys import CARTPOLE, MASS
 
 from hlai_control.protocols import Dynamics
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import generator
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.linear import LinearDynamics
-from toys import CARTPOLE, MASS
 
 
 def random_ensemble(layout=CARTPOLE) -> EnsembleDynamics:

@@ -17,11 +17,11 @@
 
 import pytest
 import torch
+from toys import MASS
 
 from hlai_control.errors import ShapeError, SignalError
 from hlai_control.learning.replay import Replay
 from hlai_control.types import Transition
-from toys import MASS
 
 
 def numbered(number: float) -> Transition:

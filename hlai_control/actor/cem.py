@@ -65,8 +65,8 @@ class CemPlanner:
         self._low = torch.tensor(layout.action_low)
         self._high = torch.tensor(layout.action_high)
         self._colour = colouring(settings.horizon, settings.colour)
-        # Half use all of the spread, half down to a twentieth of it: wide enough to swing up, fine enough
-        # to balance, without knowing which is called for.
+        # Half use all of the spread, half down to a twentieth of it: wide enough to swing
+        # up, fine enough to balance, without knowing which is called for.
         scale = torch.logspace(-1.3, 1.3, settings.candidates).clamp_max(1.0)
         self._scale = scale[:, None, None]
 
