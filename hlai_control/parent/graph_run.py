@@ -73,11 +73,16 @@ def fresh_folder(path: Path) -> Path:
     """
     Make the folder of a new run.
 
-    :raises UsageError: if there is a run in it already.
+    :raises UsageError: if there is a run in it already, or it cannot be made.
     """
-    if path.exists() and any(path.iterdir()):
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        used = any(path.iterdir())
+    except OSError as error:
+        raise UsageError(f'run_dir:={path} cannot be used: {error.strerror}; '
+                         'choose another') from None
+    if used:
         raise UsageError(f'run_dir:={path} is not empty; choose another, or delete it')
-    path.mkdir(parents=True, exist_ok=True)
     return path.resolve()
 
 
