@@ -113,6 +113,41 @@ class PlannerSettings(Settings):
 
 
 @dataclass(frozen=True)
+class AdjointSettings(Settings):
+    """Of the planner that follows the gradient (``actor/adjoint.py``)."""
+
+    memory: int = setting(8, 1, 100, 'Steps that the quasi-Newton rule remembers.')
+    step_sizes: int = setting(8, 1, 64, 'Step sizes tried at once, each half the one before.')
+
+
+@dataclass(frozen=True)
+class DdpSettings(Settings):
+    """Of the second-order planner (``actor/ddp.py``)."""
+
+    merge: bool = setting(
+        True, False, True, "Plan on the mean of the members' next states; false: on the mean "
+        'of their energies, each member on a trajectory of its own.')
+    step_sizes: int = setting(6, 1, 64, 'Step sizes tried at once, each half the one before.')
+
+
+@dataclass(frozen=True)
+class MppiSettings(Settings):
+    """Of the planner that averages (``actor/mppi.py``), beside PlannerSettings."""
+
+    temperature: float = setting(
+        0.1, 1e-6, 1e3, 'Lambda, as a fraction of the mean excess over the best energy.')
+
+
+@dataclass(frozen=True)
+class HybridSettings(Settings):
+    """Of the planner that proposes, then refines (``actor/hybrid.py``)."""
+
+    samples: int = setting(32, 0, 100_000, 'Random proposals beside a warm start.')
+    cold_samples: int = setting(64, 0, 100_000, 'Random proposals without a warm start.')
+    starts: int = setting(2, 1, 100, 'Best proposals refined without a warm start.')
+
+
+@dataclass(frozen=True)
 class ScheduleSettings(Settings):
     """How learners keep pace with the robot; see docs/architecture.md, Time."""
 

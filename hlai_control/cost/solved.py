@@ -45,7 +45,7 @@ class Within:
 
     def holds(self, value: float) -> bool:
         """Whether ``value`` lies within the tolerance; false if not finite."""
-        return isfinite(value) and self.distance(value) <= self.tolerance
+        return bool(isfinite(value) and self.distance(value) <= self.tolerance)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ import numpy as np
 from hlai_control.cost.solved import HoldTimer, SolvedSpec
 from hlai_control.robots.classical import Make
 from hlai_control.robots.manifest import RobotManifest
-from hlai_control.robots.simulator import Simulator
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,8 @@ def trial(manifest: RobotManifest, solved: SolvedSpec, make: Make, seed: int,
 
     Same plant, delay, noise and limits as the graph's robot in lockstep.
     """
+    # PyBullet announces itself on stderr: not before it is needed.
+    from hlai_control.robots.simulator import Simulator
     simulator = Simulator(manifest, seed)
     controller, timer = make(manifest, seed), HoldTimer(solved)
     states = manifest.layout.states

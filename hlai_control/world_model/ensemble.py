@@ -16,6 +16,7 @@
 """The learned world model: a probabilistic ensemble with the structure that physics gives."""
 
 from collections.abc import Callable, Mapping
+from math import pi
 
 from jaxtyping import Float
 import torch
@@ -64,6 +65,9 @@ class EnsembleDynamics(nn.Module):
     acceleration: Tensor
     carry: Tensor
     push: Tensor
+    turn: Tensor
+    quarter: Tensor
+    slide: Tensor
 
     def __init__(self, layout: Layout, settings: WorldModelSettings,
                  generator: torch.Generator) -> None:
@@ -87,16 +91,29 @@ class EnsembleDynamics(nn.Module):
         self.noise_bias = nn.Parameter(torch.zeros(settings.members, 1, 2 * count))
         # Typical accelerations [SI]; predictions are fitted in units of it.
         self.register_buffer('acceleration', torch.ones(count))
-        # s' = s @ carry + (a dt) @ push: rates move positions for one period.
-        one = torch.eye(count)
-        carry = torch.eye(2 * count)
-        carry[count:, :count] = dt * one
-        push = torch.cat([0.5 * dt * one, one], dim=1).expand(settings.members, -1, -1)
-        self.register_buffer('carry', carry, persistent=False)
-        self.register_buffer('push', push.contiguous(), persistent=False)
-        self._angles, self._linear = (_columns(index.tolist()) for index in (
-            self.features.angles, self.features.linear))
+        self._register_motion(count, dt)
         self.fold()
+
+    def _register_motion(self, count: int, dt: float) -> None:
+        """Lay out the fixed matrices of ``step``, which multiply columns of states."""
+        one = torch.eye(count)
+
+        def keep(name: str, matrix: Tensor) -> None:
+            # Repeated for each member: a batched product takes them as they lie.
+            self.register_buffer(name, matrix.repeat(self._members, 1, 1), persistent=False)
+
+        # s' = carry s + push (a dt): rates move positions for one period.
+        carry = torch.eye(2 * count)
+        carry[:count, count:] = dt * one
+        keep('carry', carry)
+        keep('push', torch.cat([0.5 * dt * one, one]))
+        # Positions half a period on, midway s; of angles also a quarter turn on, for
+        # sin(x + pi / 2) = cos(x) spares the planner's inner loop an operation.
+        midway = torch.cat([one, 0.5 * dt * one], dim=1)
+        angles = midway[self.features.angles]
+        keep('turn', torch.cat([angles, angles]))
+        keep('quarter', torch.tensor([0.0, 0.5 * pi]).repeat_interleave(len(angles))[:, None])
+        keep('slide', midway[self.features.linear])
 
     @property
     def members(self) -> int:
@@ -157,16 +174,17 @@ class EnsembleDynamics(nn.Module):
         turns = 2 * len(self.features.angles)
         w1 = w1.clone()
         w1[:, turns:] /= self.features.scale.unsqueeze(-1)
-        self._first = (b1 - self.features.mean.unsqueeze(0) @ w1[:, turns:], w1)
-        self._second = b2.clone(), w2.clone()
+        self._first = _columns(b1 - self.features.mean.unsqueeze(0) @ w1[:, turns:], w1)
+        self._second = _columns(b2, w2)
         gain = (self.acceleration * self._dt)[:, None, None]
-        half = (self.coefficients * gain) @ self.monomials.fold().T
-        image = (self.coefficients * gain * self.signs.unsqueeze(1)) @ self.monomials.fold().T
+        unscale = self.monomials.fold().T @ self.monomials.square
+        half = (self.coefficients * gain) @ unscale
+        image = (self.coefficients * gain * self.signs.unsqueeze(1)) @ unscale
         both = torch.cat([half, image], dim=2) if self.trunk.mirrored else half
-        # E n H M -> E H (n M)
-        self._third = both.permute(0, 2, 1, 3).flatten(-2).contiguous()
-        self._noise = self.noise_bias.detach().clone(), torch.cat(
-            [self.noise_weight.detach()] * (2 if self.trunk.mirrored else 1), dim=1)
+        # E n H M -> E (n M) H
+        self._third = both.permute(0, 1, 3, 2).flatten(1, 2).contiguous()
+        self._noise = _columns(self.noise_bias.detach(), torch.cat(
+            [self.noise_weight.detach()] * (2 if self.trunk.mirrored else 1), dim=1))
 
     def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
              z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
@@ -178,31 +196,34 @@ class EnsembleDynamics(nn.Module):
         :param z: latent, N(0, I) a priori; None is its mode, zero.
         :returns: each member's next states.
         """
-        flat = state.reshape(self._members, -1, 2 * self._count)
-        command = action.reshape(1, flat.shape[1], -1).expand(self._members, -1, -1)
-        rates = flat[..., self._count:]
-        hidden, factors = self._factors(flat[..., :self._count] + (0.5 * self._dt) * rates)
+        # States are columns inside, candidates along the rows, so that every operation runs
+        # over contiguous memory; what is returned is a view that the next step turns back.
+        flat = state.reshape(self._members, -1, 2 * self._count).mT
+        command = action.reshape(1, -1, action.shape[-1]).mT.expand(self._members, -1, -1)
+        hidden, factors = self._factors(flat)
+        rates = flat[:, self._count:]
         gained = self._gain(factors, rates, command)
-        gained = self._gain(factors, rates + 0.5 * gained, command)
-        ahead = torch.baddbmm(flat @ self.carry, gained, self.push)
+        gained = self._gain(factors, torch.add(rates, gained, alpha=0.5), command)
+        ahead = torch.baddbmm(torch.bmm(self.carry, flat), self.push, gained).mT
         if z is not None:
-            log_std = torch.baddbmm(self._noise[0], hidden, self._noise[1]).clamp(*_LOG_STD)
-            ahead = ahead + self.noise_unit() * log_std.exp() * z.reshape(ahead.shape)
+            log_std = torch.baddbmm(self._noise[0], self._noise[1], hidden).clamp(*_LOG_STD)
+            ahead = ahead + self.noise_unit() * log_std.exp().mT * z.reshape(ahead.shape)
         return ahead.reshape(state.shape)
 
-    def _factors(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        # The trunk's features and the coefficients of the monomials, in SI units.
-        angle = positions[..., self._angles]
-        inputs = torch.cat([torch.sin(angle), torch.cos(angle), positions[..., self._linear]],
-                           dim=-1)
-        hidden = silu(torch.baddbmm(self._first[0], inputs, self._first[1]), inplace=True)
-        hidden = silu(torch.baddbmm(self._second[0], hidden, self._second[1]), inplace=True)
-        return hidden, torch.bmm(hidden, self._third).unflatten(-1, (self._count, -1))
+    def _factors(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        # The trunk's features (E H B), and the coefficients of the squared-out monomials in
+        # SI units (E n M B), half a period on.
+        inputs = torch.sin(torch.baddbmm(self.quarter, self.turn, flat))
+        if self.slide.shape[1]:
+            inputs = torch.cat([inputs, torch.bmm(self.slide, flat)], dim=1)
+        hidden = silu(torch.baddbmm(self._first[0], self._first[1], inputs), inplace=True)
+        hidden = silu(torch.baddbmm(self._second[0], self._second[1], hidden), inplace=True)
+        return hidden, torch.bmm(self._third, hidden).unflatten(1, (self._count, -1))
 
     def _gain(self, factors: Tensor, rates: Tensor, action: Tensor) -> Tensor:
         # Gain in rate over one period, at the acceleration that holds at these rates.
-        columns = self.monomials.raw(rates, action)
-        return (factors * columns.unsqueeze(-2)).sum(dim=-1)
+        columns = self.monomials.squared_out(rates, action)
+        return (factors * columns.unsqueeze(1)).sum(dim=2)
 
     def export(self) -> dict[str, Tensor]:
         """Copy parameters and scales, for an artefact."""
@@ -214,8 +235,6 @@ class EnsembleDynamics(nn.Module):
         self.fold()
 
 
-def _columns(index: list[int]) -> slice | list[int]:
-    # A slice is a view, a list is a copy: worth having in the planner's inner loop.
-    if index and index == list(range(index[0], index[0] + len(index))):
-        return slice(index[0], index[0] + len(index))
-    return index
+def _columns(bias: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn a layer for rows (E 1 O, E I O) into one for columns (E O 1, E O I)."""
+    return bias.mT.contiguous(), weight.mT.contiguous()

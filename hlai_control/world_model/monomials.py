@@ -43,6 +43,8 @@ class Monomials(nn.Module):
     middle: Tensor
     reach: Tensor
     rate: Tensor
+    one: Tensor
+    square: Tensor
 
     def __init__(self, layout: Layout) -> None:
         """Choose the columns."""
@@ -60,6 +62,19 @@ class Monomials(nn.Module):
         self.register_buffer('middle', 0.5 * (high + low), persistent=False)
         self.register_buffer('reach', 0.5 * (high - low), persistent=False)
         self.register_buffer('rate', torch.ones(count))
+        self.register_buffer('one', torch.ones(1, 1, 1), persistent=False)
+        self.register_buffer('square', self._square(len(low)), persistent=False)
+
+    def _square(self, actions: int) -> Float[Tensor, 'M N']:
+        """Return the matrix that spreads coefficients of raw() onto squared_out()."""
+        count, pairs = self._count, len(self.first)
+        square = torch.zeros(1 + count + pairs + actions, 1 + count + count ** 2 + actions)
+        square[:1 + count, :1 + count] = torch.eye(1 + count)
+        for row, (i, j) in enumerate(zip(self.first, self.second, strict=True)):
+            for place in (i * count + j, j * count + i):
+                square[1 + count + row, 1 + count + place] += 0.5
+        square[1 + count + pairs:, 1 + count + count ** 2:] = torch.eye(actions)
+        return square
 
     def raw(self, rates: Float[Tensor, '*B n'],
             action: Float[Tensor, '*B A']) -> Float[Tensor, '*B M']:
@@ -68,6 +83,20 @@ class Monomials(nn.Module):
         rates = torch.clamp(rates, -limit, limit)
         products = rates[..., self.first] * rates[..., self.second]
         return torch.cat([torch.ones_like(rates[..., :1]), rates, products, action], dim=-1)
+
+    def squared_out(self, rates: Float[Tensor, 'E n B'],
+                    action: Float[Tensor, 'E A B']) -> Float[Tensor, 'E N B']:
+        """
+        Lay out the monomials of columns, with all n * n products of rates, in SI units.
+
+        Twins cost less than choosing half of them; ``square`` maps
+        coefficients of :meth:`raw` onto these.
+        """
+        limit = (_EXTRAPOLATE * self.rate).unsqueeze(-1)
+        rates = torch.clamp(rates, -limit, limit)
+        products = (rates.unsqueeze(1) * rates.unsqueeze(2)).flatten(1, 2)
+        one = self.one.expand(len(rates), 1, rates.shape[-1])
+        return torch.cat([one, rates, products, action], dim=1)
 
     def forward(self, rates: Float[Tensor, '*B n'],
                 action: Float[Tensor, '*B A']) -> Float[Tensor, '*B M']:
