@@ -1,0 +1,138 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``hlai eval``: which runs it makes, what it keeps, and what it refuses."""
+
+import json
+from pathlib import Path
+import signal
+import tempfile
+
+import pytest
+
+from hlai_control.errors import GraphError, SettingsError, UsageError
+from hlai_control.parent.domain import DomainLock
+from hlai_control.parent.evaluate import evaluate, read_arguments
+
+ROW = {'solved': True, 'solved_at_s': 2.5, 'interaction_s': 5.5, 'wall_s': 7.0}
+BASE = {'robot': 'cartpole', 'task': 'swingup', 'timeout_s': 6.0, 'rooms': {}}
+
+
+@pytest.fixture(autouse=True)
+def _signals():
+    """Put back the handlers that the command replaces."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _file(path: Path, seeds: list[int], **settings: object) -> Path:
+    rows = [ROW | {'seed': seed} for seed in seeds]
+    path.write_text(json.dumps({'runs': rows, 'settings': BASE | settings}))
+    return path
+
+
+def _arguments(path: Path, *others: str) -> list[str]:
+    return [f'json:={path}', 'timeout_s:=6', *others]
+
+
+def test_by_default():
+    settings = read_arguments([])
+    assert (settings.robot, settings.task) == ('cartpole', 'swingup')
+    assert list(settings.wanted()) == list(range(10))
+    assert settings.json is None and settings.domain is None and settings.rooms == {}
+
+
+def test_any_seed_may_be_the_first():
+    assert list(read_arguments(['first_seed:=-2', 'seeds:=3']).wanted()) == [-2, -1, 0]
+
+
+@pytest.mark.parametrize(('argument', 'text'), [
+    ('seeds:=0', '1 .. '), ('seeds:=many', 'whole number'), (f'first_seed:={2 ** 63}', 'whole'),
+    ('timeout_s:=0', 'at least 0.1'), ('seed:=3', 'did you mean seeds?'),
+    ('domain:=500', '0 .. 232'), ('robot:=cartpol', 'cartpole'), ('task:=swing', 'swingup'),
+    ('json:=/no/such/folder/a.json', 'a folder that exists'), ('json:=/tmp', 'cannot be written')])
+def test_wrong_arguments_are_refused_before_anything_starts(argument, text):
+    with pytest.raises(UsageError, match=text):
+        evaluate([argument])
+    with pytest.raises(SettingsError):
+        evaluate(['schedule.updates:=-1'])
+
+
+def test_with_all_runs_made_only_the_baselines_are_left(tmp_path, capsys):
+    path = _file(tmp_path / 'eval.json', [7, 8])
+    assert evaluate(_arguments(path, 'first_seed:=7', 'seeds:=2')) == 0
+    found = json.loads(path.read_text())
+    assert [row['seed'] for row in found['runs']] == [7, 8]
+    assert found['runs'][0] == ROW | {'seed': 7}
+    assert (found['median_solved_at_s'], found['worst_solved_at_s']) == (2.5, 2.5)
+    assert list(found['baselines']) == ['do nothing', 'random', 'classical']
+    nothing = found['baselines']['do nothing']
+    assert [(row['seed'], row['solved'], row['solved_at_s'], row['interaction_s'])
+            for row in nothing['runs']] == [(7, False, None, 6.0), (8, False, None, 6.0)]
+    assert nothing['median_solved_at_s'] is nothing['worst_solved_at_s'] is None
+    assert found['settings'] == BASE | {'mode': 'lockstep', 'seeds': 2, 'first_seed': 7}
+    assert found['machine']['cores'] and found['versions']['torch']
+    shown = capsys.readouterr().out
+    assert '2 of 2' in shown and '0 of 2' in shown and 'fraction solved' in shown
+    assert [path.name for path in tmp_path.iterdir()] == ['eval.json']
+
+
+@pytest.mark.parametrize('change', [
+    {'robot': 'other'}, {'task': 'other'}, {'timeout_s': 30.0},
+    {'rooms': {'planner.horizon': 20}}])
+def test_runs_with_other_settings_are_refused_and_kept(tmp_path, change):
+    path = _file(tmp_path / 'eval.json', [0, 1], **change)
+    before = path.read_text()
+    with pytest.raises(UsageError, match='other settings'):
+        evaluate(_arguments(path, 'seeds:=2'))
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize('others', [('seeds:=2',), ('first_seed:=1', 'seeds:=4')])
+def test_runs_that_would_be_lost_are_refused_and_kept(tmp_path, others):
+    """Fewer seeds, or others, with the same file once dropped the runs that it held."""
+    path = _file(tmp_path / 'eval.json', [0, 1, 2])
+    before = path.read_text()
+    with pytest.raises(UsageError, match='would be lost'):
+        evaluate(_arguments(path, *others))
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize('content', [
+    '', '{', '[]', '3', 'null', '{}', '{"runs": []}', '{"settings": null, "runs": []}',
+    '{"settings": [], "runs": []}', '[' * 100_000, '\xff',
+    json.dumps({'settings': BASE, 'runs': None}), json.dumps({'settings': BASE, 'runs': [{}]}),
+    json.dumps({'settings': BASE, 'runs': [ROW | {'seed': []}]}),
+    json.dumps({'settings': BASE, 'runs': [[1, 2]]})])
+def test_a_file_with_something_else_is_refused_and_kept(tmp_path, content):
+    path = tmp_path / 'eval.json'
+    path.write_bytes(content.encode('latin-1'))
+    with pytest.raises(UsageError, match='choose another file'):
+        evaluate(_arguments(path, 'seeds:=2'))
+    assert path.read_bytes() == content.encode('latin-1')
+
+
+def test_missing_seeds_are_run_and_what_is_there_survives_a_failure(tmp_path, monkeypatch):
+    """The graph that the missing seed needs finds its domain taken; nothing is lost by that."""
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    path = _file(tmp_path / 'eval.json', [0, 2])
+    before = path.read_text()
+    lock = DomainLock(46)
+    with pytest.raises(GraphError, match='domain 46 is in use'):
+        evaluate(_arguments(path, 'seeds:=3', 'domain:=46'))
+    lock.release()
+    assert path.read_text() == before
