@@ -1,0 +1,263 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The second-order planner: control-limited differential dynamic programming."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Float64
+import numpy as np
+import torch
+from torch import Tensor
+
+from hlai_control.actor.cem import shifted
+from hlai_control.actor.feedback import backward, Policy
+from hlai_control.actor.objective import MeanDynamics, Objective
+from hlai_control.errors import PlanError
+from hlai_control.layout import Layout
+from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+from hlai_control.settings import DdpSettings
+from hlai_control.types import Budget, Plan
+
+# Damping after a failure: from none to the first, then by the factor, up to the last.
+_FIRST, _FACTOR, _LAST = 1e-2, 10.0, 1e6
+# A refinement that gains less than this, as a fraction of the energy, was the last one.
+_SETTLED = 1e-7
+
+
+@dataclass(frozen=True)
+class Course:
+    """
+    A trajectory of each member under one action sequence.
+
+    :param energy: F of it.
+    :param gains: feedback on the members' mean state, if there is any.
+    """
+
+    actions: Float[Tensor, 'T A']
+    states: Float[Tensor, 'E T1 S']
+    energy: float
+    gains: Float[Tensor, 'T A S'] | None = None
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What refinement came to; ``rejected`` counts trajectories that were not finite."""
+
+    course: Course
+    iterations: int
+    rejected: int
+
+
+class DdpPlanner:
+    """
+    Box-constrained iLQR on the learned model (Tassa, Mansard and Todorov 2014).
+
+    Each refinement differentiates the world model at all steps in one call
+    and the costs twice in another (their Hessians projected to be positive
+    semi-definite, ``objective.py``), solves the quadratic problem within the
+    limits (``feedback.py``), and rolls out all step sizes as one batch. The
+    best one is kept if it is better than what there was; if none is, the next
+    refinement is damped more (Levenberg-Marquardt).
+
+    The plan carries feedback gains. The previous plan is followed with its
+    gains, moved on by one tick, from where the robot really is.
+
+    The backward pass runs in float64 on the CPU.
+
+    :param layout: limits of the commands.
+    :param horizon: T.
+    :param discount: per control period.
+    :param settings: how members are averaged, and step sizes.
+    """
+
+    def __init__(self, layout: Layout, horizon: int, discount: float,
+                 settings: DdpSettings | None = None) -> None:
+        """Keep the limits."""
+        settings = settings or DdpSettings()
+        self.horizon, self._discount, self._merge = horizon, discount, settings.merge
+        self._low, self._high = layout.action_low, layout.action_high
+        self._sizes = 0.5 ** torch.arange(settings.step_sizes)
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
+             critic: ValueFunction | None, warm: Plan | None, budget: Budget,
+             generator: torch.Generator) -> Plan:
+        """
+        Plan from ``start``, refining until the budget is spent or nothing is gained.
+
+        :param start: state at the moment the first command takes effect.
+        :param warm: the previous tick's plan, not yet shifted.
+        :param generator: not needed; nothing here is random.
+        :raises PlanError: if neither the previous plan nor doing nothing has
+            a finite energy.
+        """
+        objective = self.objective(dynamics, cost, critic)
+        courses, rejected = self.proposals(start.clone(), warm, objective)
+        if not courses:
+            raise PlanError(f'none of {rejected} first trajectories has a finite energy; hold '
+                            'the safe command and check state, world model and critic')
+        refined = self.refine(courses[0], objective, budget)
+        return to_plan(refined, objective, rejected)
+
+    def objective(self, dynamics: Dynamics, cost: CostFunction,
+                  critic: ValueFunction | None) -> Objective:
+        """Say what is minimised: the energy of the mean, or the mean energy."""
+        return Objective(MeanDynamics(dynamics) if self._merge else dynamics, cost, critic,
+                         self._discount)
+
+    def limits(self, like: Tensor) -> tuple[Float[Tensor, ' A'], Float[Tensor, ' A']]:
+        """Return the command limits in the type and on the device of a tensor."""
+        return (torch.tensor(self._low, dtype=like.dtype, device=like.device),
+                torch.tensor(self._high, dtype=like.dtype, device=like.device))
+
+    def proposals(self, start: Float[Tensor, ' S'], warm: Plan | None, objective: Objective,
+                  noise: Float[Tensor, 'K T A'] | None = None) -> tuple[list[Course], int]:
+        """
+        Roll out where refinement may begin, the best first.
+
+        The previous plan with its gains, the same without, the middle of the
+        limits, and the first of these with noise.
+
+        :param start: where the robot is.
+        :param noise: added to the commands.
+        :returns: those that are finite, and how many are not.
+        """
+        low, high = self.limits(start)
+        middle = (0.5 * (low + high)).expand(self.horizon, -1)
+        still = torch.zeros(self.horizon, len(low), len(start), dtype=start.dtype,
+                            device=start.device)
+        bases, gains, reference = [middle], still, start.expand(self.horizon, -1)
+        if warm is not None:
+            bases = [shifted(warm.actions, self.horizon).clone(), *bases]
+            if warm.gains is not None:
+                bases = [bases[0], *bases]
+                gains = shifted(warm.gains.flatten(1), self.horizon).clone().view_as(still)
+                reference = shifted(warm.states, self.horizon).clone()
+        closed = torch.zeros(len(bases), dtype=start.dtype, device=start.device)
+        closed[0] = 1.0
+        base = torch.stack(bases)
+        if noise is not None:
+            base = torch.cat([base, bases[0] + noise])
+            closed = torch.cat([closed, closed.new_ones(len(noise))])
+        members = objective.dynamics.members
+        split = gains.expand(members, -1, -1, -1) / members
+        actions, states = follow(start, base, reference.expand(members, -1, -1), split, closed,
+                                 (low, high), objective.dynamics)
+        energies = objective.energies(states, actions)
+        finite = int(torch.isfinite(energies).sum())
+        order = torch.argsort(energies, stable=True)[:finite].tolist()
+        return [Course(actions[i], states[:, i], float(energies[i]),
+                       gains if bool(closed[i]) and warm is not None and warm.gains is not None
+                       else None) for i in order], len(base) - finite
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def refine(self, course: Course, objective: Objective, budget: Budget) -> Refined:
+        """
+        Improve a trajectory until the budget is spent or nothing is gained.
+
+        :param course: where to begin; it is returned if nothing is better.
+        """
+        done, rejected, damping, local = 0, 0, 0.0, None
+        while done < budget.iterations and not (done and budget.expired()):
+            done += 1
+            local = local or objective.expansion(course.states, course.actions)
+            low, high = self.limits(course.actions)
+            policy = backward(*local, _numpy(low - course.actions), _numpy(high - course.actions),
+                              damping)
+            better = None
+            if policy is not None:
+                better, lost = self._search(course, policy, objective)
+                rejected += lost
+            if better is None:
+                damping = max(_FACTOR * damping, _FIRST)
+                if damping > _LAST:
+                    break
+                continue
+            gained = course.energy - better.energy
+            settled = not damping and gained <= _SETTLED * (abs(better.energy) + _SETTLED)
+            course, local, damping = better, None, _relaxed(damping)
+            if settled:
+                break
+        return Refined(course, done, rejected)
+
+    def _search(self, course: Course, policy: Policy,
+                objective: Objective) -> tuple[Course | None, int]:
+        """Roll out all step sizes at once; return the best if it is no worse than before."""
+        like = course.actions
+        forward = torch.from_numpy(policy.feedforward).to(like)
+        split = torch.from_numpy(policy.feedback).to(like)
+        sizes = self._sizes.to(like)
+        base = course.actions + sizes[:, None, None] * forward
+        actions, states = follow(course.states[0, 0], base, course.states[:, :-1], split,
+                                 torch.ones_like(sizes), self.limits(like), objective.dynamics)
+        energies = objective.energies(states, actions)
+        best = int(energies.argmin())
+        lost = int(torch.isinf(energies).sum())
+        if not float(energies[best]) <= course.energy:
+            return None, lost
+        return Course(actions[best], states[:, best], float(energies[best]),
+                      split.sum(dim=0)), lost
+
+
+def follow(start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
+           reference: Float[Tensor, 'E T S'], gains: Float[Tensor, 'E T A S'],
+           closed: Float[Tensor, ' K'], limits: tuple[Tensor, Tensor], dynamics: Dynamics
+           ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'E K T1 S']]:
+    """
+    Roll out action sequences with feedback, within the limits.
+
+    :param start: where every trajectory begins.
+    :param base: commands on the reference.
+    :param reference: states at which the feedback is zero.
+    :param gains: feedback on each member's deviation; they add up.
+    :param closed: factor on the feedback of each candidate.
+    :param limits: least and greatest commands.
+    :returns: the commands given, and the states that follow.
+    """
+    low, high = limits
+    state = start.expand(dynamics.members, base.shape[0], -1)
+    states, actions = [state], []
+    weighed = gains.mT.unbind(dim=1)
+    for t, (centre, command) in enumerate(zip(reference.unsqueeze(2).unbind(dim=1),
+                                              base.unbind(dim=1), strict=True)):
+        answer = torch.bmm(state - centre, weighed[t]).sum(dim=0)
+        action = torch.clamp(torch.addcmul(command, answer, closed.unsqueeze(-1)), low, high)
+        state = dynamics.step(state, action)
+        actions.append(action)
+        states.append(state)
+    return torch.stack(actions, dim=1), torch.stack(states, dim=2)
+
+
+def to_plan(refined: Refined, objective: Objective, rejected: int) -> Plan:
+    """
+    Hand a refined trajectory over.
+
+    :param rejected: trajectories that were not finite before refinement.
+    """
+    course = refined.course
+    return Plan(actions=course.actions.clone(), states=course.states.mean(dim=0),
+                energy=course.energy, anticipated=objective.anticipated(course.states),
+                iterations=refined.iterations, rejected=rejected + refined.rejected,
+                gains=course.gains)
+
+
+def _relaxed(damping: float) -> float:
+    return damping / _FACTOR if damping > _FIRST else 0.0
+
+
+def _numpy(tensor: Tensor) -> Float64[np.ndarray, 'T A']:
+    return np.asarray(tensor.double().cpu().numpy())

@@ -1,0 +1,255 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The energy of a plan as a differentiable function, and its expansion along a trajectory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float, Float64
+import numpy as np
+import torch
+from torch import Tensor
+
+from hlai_control.actor.rollout import energy
+from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+
+Array = np.ndarray
+
+
+class MeanDynamics:
+    """
+    The mean of an ensemble's next states, as a model of one member.
+
+    To plan on it is cheaper than to follow each member, and less careful:
+    what the members disagree on is not paid for.
+
+    :param ensemble: any world model.
+    """
+
+    def __init__(self, ensemble: Dynamics) -> None:
+        """Keep the ensemble."""
+        self._ensemble = ensemble
+
+    @property
+    def members(self) -> int:
+        """E = 1."""
+        return 1
+
+    @property
+    def latent_size(self) -> int:
+        """Z of the ensemble."""
+        return self._ensemble.latent_size
+
+    def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
+             z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
+        """Predict one control period ahead with each member, from the one state; average."""
+        count = self._ensemble.members
+        wide = None if z is None else z.expand(count, *z.shape[1:])
+        ahead = self._ensemble.step(state.expand(count, *state.shape[1:]), action, wide)
+        return ahead.mean(dim=0, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """
+    First derivatives along a trajectory; N = S + A, the state and then the action.
+
+    :param jacobian: d G / d(s, a) of each member and step.
+    :param gradient: of the discounted stage costs, already divided by E.
+    :param last_gradient: of the terminal value with regard to s[T] and
+        a[T-1] (the latter is zero with a critic).
+    """
+
+    jacobian: Float64[Array, 'E T S N']
+    gradient: Float64[Array, 'E T N']
+    last_gradient: Float64[Array, 'E N']
+
+
+@dataclass(frozen=True)
+class Curvatures:
+    """
+    Second derivatives of the costs, projected to be positive semi-definite.
+
+    :param hessian: of the discounted stage costs, already divided by E.
+    :param last_hessian: of the terminal value, see :class:`Slopes`.
+    """
+
+    hessian: Float64[Array, 'E T N N']
+    last_hessian: Float64[Array, 'E N N']
+
+
+@dataclass(frozen=True)
+class Objective:
+    """
+    F = mean over E of sum over t < T of discount^t C + discount^T V, as ``rollout.energy``.
+
+    :param dynamics: the world model.
+    :param cost: the cost.
+    :param critic: terminal value; None: the stage cost of the last state
+        under the last command.
+    :param discount: per control period.
+    """
+
+    dynamics: Dynamics
+    cost: CostFunction
+    critic: ValueFunction | None
+    discount: float
+
+    def energies(self, states: Float[Tensor, 'E K T1 S'],
+                 actions: Float[Tensor, 'K T A']) -> Float[Tensor, ' K']:
+        """Score trajectories; infinite where anything is not finite."""
+        found = energy(states, actions, self.cost, self.critic, self.discount)
+        finite = torch.isfinite(found) & torch.isfinite(states).flatten(2).all(dim=2).all(dim=0)
+        return torch.where(finite, found, torch.inf)
+
+    def anticipated(self, states: Float[Tensor, 'E T1 S']) -> float:
+        """Return the critic's value of the mean last state, 0 without a critic."""
+        return 0.0 if self.critic is None else float(self.critic.value(states[:, -1].mean(dim=0)))
+
+    def slopes(self, states: Float[Tensor, 'E T1 S'], actions: Float[Tensor, 'T A']) -> Slopes:
+        """
+        Differentiate once: all steps and members in one batched call.
+
+        :param states: a trajectory of each member under ``actions``.
+        """
+        stage, last = _points(states, actions)
+        size = states.shape[-1]
+        return self._slopes(states, actions, _gradient(self._stage(size), stage),
+                            _gradient(self._terminal(size), last))
+
+    def expansion(self, states: Float[Tensor, 'E T1 S'],
+                  actions: Float[Tensor, 'T A']) -> tuple[Slopes, Curvatures]:
+        """
+        Differentiate the costs twice and the world model once, in one batched call each.
+
+        :param states: a trajectory of each member under ``actions``.
+        """
+        stage, last = _points(states, actions)
+        size, members = states.shape[-1], states.shape[0]
+        gradient, hessian = _gradient_and_hessian(self._stage(size), stage)
+        last_gradient, last_hessian = _gradient_and_hessian(self._terminal(size), last)
+        both = projected(np.concatenate([_array(hessian), _array(last_hessian)]))
+        weights = self._weights(members, len(actions))
+        curved = Curvatures(
+            hessian=both[:-members].reshape(members, len(actions), *both.shape[1:])
+            * weights[:-1, None, None], last_hessian=both[-members:] * weights[-1])
+        return self._slopes(states, actions, gradient, last_gradient), curved
+
+    def _slopes(self, states: Tensor, actions: Tensor, gradient: Tensor,
+                last_gradient: Tensor) -> Slopes:
+        members, horizon = states.shape[0], len(actions)
+        weights = self._weights(members, horizon)
+        return Slopes(
+            jacobian=_array(jacobians(self.dynamics, states[:, :-1], actions)),
+            gradient=_array(gradient).reshape(members, horizon, -1) * weights[:-1, None],
+            last_gradient=_array(last_gradient) * weights[-1])
+
+    def _weights(self, members: int, horizon: int) -> Float64[Array, ' T1']:
+        return np.asarray(self.discount ** np.arange(horizon + 1) / members)
+
+    def _stage(self, size: int) -> Callable[[Tensor], Tensor]:
+        return lambda both: self.cost.stage(both[..., :size], both[..., size:])
+
+    def _terminal(self, size: int) -> Callable[[Tensor], Tensor]:
+        if self.critic is None:
+            return self._stage(size)
+        value = self.critic.value
+        return lambda both: value(both[..., :size])
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def jacobians(dynamics: Dynamics, states: Float[Tensor, 'E T S'],
+              actions: Float[Tensor, 'T A']) -> Float[Tensor, 'E T S N']:
+    """
+    Differentiate all steps at once: S copies of each, one reverse pass.
+
+    Row i is the gradient of component i, taken in the copy i. Measured for
+    4 members, 16 steps, S = 4: 0.6 ms, against 0.8 ms for a vectorised
+    reverse pass and 1.3 ms for dual numbers.
+
+    :param states: where each step begins.
+    :param actions: the commands, the same for all members.
+    :returns: d s' / d(s, a).
+    """
+    members, _, size = states.shape
+    # Members share an action; each needs its own derivative, so each has its own copies.
+    state = _leaf(states.unsqueeze(2).expand(-1, -1, size, -1))
+    action = _leaf(actions.unsqueeze(1).expand(-1, size, -1))
+    rows = []
+    ahead = dynamics.step(state, action)
+    for member in range(members):
+        total = ahead[member].diagonal(dim1=-2, dim2=-1).sum()
+        last = member == members - 1
+        by_state, by_action = torch.autograd.grad(total, (state, action), retain_graph=not last)
+        rows.append(torch.cat([by_state[member], by_action], dim=-1))
+    return torch.stack(rows).detach()
+
+
+def projected(matrices: Float64[Array, '*B N N']) -> Float64[Array, '*B N N']:
+    """
+    Move symmetric matrices to the nearest positive semi-definite ones.
+
+    What is not finite is returned as it is.
+    """
+    if not np.isfinite(matrices).all():
+        return matrices
+    values, vectors = np.linalg.eigh(matrices)
+    if values.min() >= 0.0:
+        return matrices
+    return np.asarray(vectors * np.maximum(values, 0.0)[..., None, :] @ vectors.swapaxes(-1, -2))
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def _gradient(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    point = _leaf(points)
+    return _slope(function(point).sum(), point, again=False)
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def _gradient_and_hessian(function: Callable[[Tensor], Tensor],
+                          points: Tensor) -> tuple[Tensor, Tensor]:
+    # N copies of each point: copy i gives the gradient's component i, and row i of the Hessian.
+    count, size = points.shape
+    copies = _leaf(points.unsqueeze(1).expand(-1, size, -1))
+    gradient = _slope(function(copies).sum(), copies, again=True)
+    rows = _slope(gradient.diagonal(dim1=1, dim2=2).sum(), copies, again=False)
+    return gradient[:, 0].detach(), rows
+
+
+def _slope(total: Tensor, point: Tensor, again: bool) -> Tensor:
+    # What does not depend on the point at all has no graph; its derivative is zero.
+    if not total.requires_grad:
+        return torch.zeros_like(point)
+    found, = torch.autograd.grad(total, point, create_graph=again, materialize_grads=True)
+    return found
+
+
+def _points(states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    # (s, a) of each stage as rows, and (s[T], a[T-1]) of each member.
+    wide = actions.expand(states.shape[0], -1, -1)
+    both = torch.cat([states, torch.cat([wide, wide[:, -1:]], dim=1)], dim=-1)
+    return both[:, :-1].flatten(0, 1), both[:, -1]
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    # A copy: what comes from inference mode may not be differentiated.
+    return tensor.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+
+
+def _array(tensor: Tensor) -> Float64[Array, '...']:
+    return tensor.detach().double().cpu().numpy()
