@@ -94,7 +94,7 @@ def random_ensemble() -> EnsembleDynamics:
     return dynamics.double()
 
 
-def objective(start, actions, dynamics, cost, critic, discount):
+def total_energy(start, actions, dynamics, cost, critic, discount):
     """F as a differentiable function of the actions alone."""
     states = roll_out(start, actions.unsqueeze(0), dynamics)
     return energy(states, actions.unsqueeze(0), cost, critic, discount)[0]
@@ -104,7 +104,7 @@ def slope(start, actions, dynamics, cost, critic, discount):
     """DF / da by autograd."""
     actions = actions.clone().requires_grad_()
     found, = torch.autograd.grad(
-        objective(start, actions, dynamics, cost, critic, discount), actions)
+        total_energy(start, actions, dynamics, cost, critic, discount), actions)
     return found
 
 
