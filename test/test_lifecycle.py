@@ -18,7 +18,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import pytest
-from rcl_interfaces.msg import Log
 from rclpy.parameter import Parameter
 from ros_bench import bench
 from std_msgs.msg import String
@@ -26,7 +25,7 @@ from std_msgs.msg import String
 from hlai_control.errors import SettingsError
 from hlai_control.ros.diagnostics import ERROR
 from hlai_control.ros.lifecycle import ManagedNode
-from hlai_control.ros.qos import DIAGNOSTICS, FUNCTION, LATCHED, VIEW
+from hlai_control.ros.qos import DIAGNOSTICS, LATCHED, VIEW
 from hlai_control.settings import PlannerSettings
 
 CONFIGURE, CLEANUP, ACTIVATE, DEACTIVATE = (
@@ -74,9 +73,8 @@ class Subject(ManagedNode):
 @pytest.fixture
 def stand():
     with bench() as made:
-        made.log, made.statuses = [], []
+        made.statuses = []
         other = made.node('other')
-        other.create_subscription(Log, '/rosout', lambda m: made.log.append(m.msg), FUNCTION)
         other.create_subscription(DiagnosticArray, '/diagnostics',
                                   lambda m: made.statuses.append(m.status[0]), DIAGNOSTICS)
         made.other = other
@@ -161,22 +159,22 @@ def test_endpoints_live_from_configure_to_cleanup(stand, subject):
      'horizon = 0; valid: 1'),
     (ZeroDivisionError('a defect'), 'failed to configure; the log has the traceback',
      'ZeroDivisionError: a defect')])
-def test_what_setup_raises_refuses_the_transition_and_is_told(stand, subject, error, told,
-                                                              logged):
+def test_what_setup_raises_refuses_the_transition_and_is_told(stand, subject, capfd, error,
+                                                              told, logged):
     subject.wrong['setup'] = error
     assert not _change(stand, CONFIGURE)
     assert _state(stand) == 'unconfigured'
     stand.until(lambda: any((s.message, s.level) == (told, ERROR) for s in stand.statuses), told)
-    stand.until(lambda: any(logged in text for text in stand.log), 'the log')
+    assert logged in capfd.readouterr().err
     stand.until(lambda: _endpoints(stand) == (0, 0, 0), 'end of what setup had opened')
     subject.wrong.clear()  # the remedy is applied: the same node goes on
     assert _change(stand, CONFIGURE) and _change(stand, ACTIVATE) and subject.active
 
 
-def test_a_wrong_parameter_refuses_configure(stand, subject):
+def test_a_wrong_parameter_refuses_configure(stand, subject, capfd):
     subject.set_parameters([Parameter('mode', value='fast')])
     assert not _change(stand, CONFIGURE)
-    stand.until(lambda: any('valid: realtime, lockstep' in text for text in stand.log), 'reason')
+    assert 'valid: realtime, lockstep' in capfd.readouterr().err
     subject.set_parameters([Parameter('mode', value='lockstep')])
     assert _change(stand, CONFIGURE) and subject.run.lockstep
 
