@@ -124,7 +124,9 @@ class ConfiguratorNode(Node):
         except HlaiError as error:
             self._script = None
             self.get_logger().error(str(error))
-            self._enter(FAILED, str(error))
+            # A recovery that failed, of a node that died again say, is tried anew when the
+            # node is next heard of; the rest of the graph goes on.
+            self._enter(RUNNING if self._phase == RUNNING else FAILED, str(error))
         return False
 
     def close(self) -> None:
