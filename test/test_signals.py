@@ -15,6 +15,7 @@
 """Signals on the wire: exact values or a SignalError, and never anything else."""
 
 from array import array
+from contextlib import suppress
 from math import inf, isfinite, nan
 
 from builtin_interfaces.msg import Time
@@ -28,6 +29,7 @@ from sensor_msgs.msg import JointState
 from hlai_control.errors import SignalError
 from hlai_control.ros.signals import (
     from_message,
+    NEW_TIMELINE,
     ns_to_stamp,
     Signal,
     stamp_to_ns,
@@ -148,3 +150,23 @@ def test_the_gate_lets_each_stamp_pass_once_and_only_forward(stamps):
             assert gate.last_ns == before
     assert all(a < b for a, b in zip(passed, passed[1:], strict=False))
     assert not stamps or passed[-1] == max(stamps)
+
+
+def test_one_stamp_from_the_future_does_not_shut_the_gate_for_good() -> None:
+    gate, period_ns = StampGate(), 50_000_000
+    gate.check(0)
+    gate.check(10 ** 15)
+    passed = []
+    for tick in range(1, 3 * NEW_TIMELINE):
+        with suppress(SignalError):
+            gate.check(tick * period_ns)
+            passed.append(tick)
+    assert passed == list(range(NEW_TIMELINE, 3 * NEW_TIMELINE))
+
+
+def test_the_same_old_stamp_again_and_again_never_passes() -> None:
+    gate = StampGate()
+    gate.check(1000)
+    for _ in range(3 * NEW_TIMELINE):
+        with pytest.raises(SignalError, match='backward'):
+            gate.check(10)

@@ -26,7 +26,7 @@ from hlai_control.parent.domain import DomainLock
 from hlai_control.parent.processes import environment, NAMESPACE, Processes
 from hlai_control.ros.observer import make_observer, Observer
 
-END_TIMEOUT_S = 1.5
+END_TIMEOUT_S = 1.2
 
 
 @dataclass(frozen=True)

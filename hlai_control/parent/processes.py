@@ -39,7 +39,7 @@ from hlai_control.resources import share_directory
 NAMESPACE = 'hlai'
 GUARD = 'guard'
 # The guard leaves last, and each has so long to obey a signal [s].
-OBEY_S = 0.8
+OBEY_S = 0.4
 RESPAWN_BACKOFF_S = (0.0, 0.5, 2.0, 5.0)
 _PR_SET_PDEATHSIG = 1
 

@@ -35,11 +35,13 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
+from hlai_control.errors import SignalError
 from hlai_control.graph import APPLIED, COMMAND
 from hlai_control.robots.guard import Candidate, Decision, Guard, Measured, Situation
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
 from hlai_control.ros.diagnostics import Diagnostics, ERROR, OK, WARN
+from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.parameters import declare, declare_run, read, read_run
 from hlai_control.ros.peers import Peers
 from hlai_control.ros.process import raise_priority
@@ -50,6 +52,9 @@ from hlai_control.settings import GuardSettings
 
 WATCH_PERIOD_S = 0.02
 REASON = 'reason'
+# Measurements that arrive later than this are no news of the robot [s].
+STALE_S = 0.15
+FUTURE_TICKS = 1.5
 
 
 class GuardNode(Node):
@@ -79,6 +84,7 @@ class GuardNode(Node):
     def _forget(self) -> None:
         """Forget measurement and command, but neither arming nor e-stop."""
         self._gate, self._command_gate = StampGate(), StampGate()
+        self._freshness = Freshness(STALE_S, self._run.real_time_factor)
         self._measured: Measured | None = None
         self._candidate: Candidate | None = None
         self._measured_at_s = self._commanded_at_s = self._decided_at_s = time.monotonic()
@@ -110,6 +116,8 @@ class GuardNode(Node):
         stamp_ns = stamp_to_ns(message.header.stamp)
         place = _by_joint(message, message.position, self._manifest.joints)
         speed = _by_joint(message, message.velocity, self._manifest.joints)
+        if not self._run.lockstep:
+            self._freshness.check(stamp_ns, time.monotonic())
         self._gate.check(stamp_ns)
         if not self._run.lockstep:
             self._account_for_held()
@@ -120,6 +128,10 @@ class GuardNode(Node):
 
     def _on_command(self, message: JointState) -> None:
         signal = from_message(message, self._layout.actions)
+        # Topics are not ordered among each other: one tick ahead of the measurement is in order.
+        if (self._measured is not None and signal.stamp_ns
+                > self._measured.stamp_ns + FUTURE_TICKS * self._manifest.period_ns):
+            raise SignalError('future stamp')
         self._command_gate.check(signal.stamp_ns)
         self._candidate = Candidate(signal.stamp_ns, tuple(signal.values.tolist()))
         self._commanded_at_s = time.monotonic()

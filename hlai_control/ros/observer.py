@@ -32,7 +32,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from hlai_control.errors import GraphError
+from hlai_control.errors import GraphError, SignalError
 from hlai_control.graph import ANTICIPATED, STATE, SURPRISE, TERMS, TIMING
 from hlai_control.ros.diagnostics import Diagnostics
 from hlai_control.ros.managers import set_parameters, trigger
@@ -42,6 +42,8 @@ from hlai_control.ros.scripts import Caller, Script
 from hlai_control.ros.signals import stamp_to_ns
 
 RATE_HZ = 100.0
+# Hours of latencies: more would only be the memory's burden.
+LATENCIES_KEPT = 400_000
 
 
 @dataclass
@@ -166,18 +168,20 @@ class Observer(Node):
 
     def _on_terms(self, message: JointState) -> None:
         motion = self.motion
-        values = motion.newest[TERMS] = _values(message)
+        values = motion.newest[TERMS] = _values(message, ('held_s', 'hold_s'))
         if motion.solved_at_s is None and values['held_s'] >= values['hold_s'] - 5e-7:
             end_s = (stamp_to_ns(message.header.stamp) - (motion.first_ns or 0)) * 1e-9
             motion.solved_at_s = round(end_s - values['held_s'], 6)
 
     def _on_timing(self, message: JointState) -> None:
         motion = self.motion
-        values = motion.newest[TIMING] = _values(message)
+        values = motion.newest[TIMING] = _values(message, ('latency_s',))
         if motion.first_command_wall_s is None:
             motion.first_command_wall_s = time.monotonic()
         at_s = (stamp_to_ns(message.header.stamp) - (motion.first_ns or 0)) * 1e-9
         motion.latencies.append((at_s, values['latency_s']))
+        if len(motion.latencies) > LATENCIES_KEPT:
+            del motion.latencies[:LATENCIES_KEPT // 2]
 
     def _keep(self, topic: str):  # type: ignore[no-untyped-def]
         def keep(message: JointState) -> None:
@@ -186,8 +190,12 @@ class Observer(Node):
         return keep
 
     def _on_status(self, message: String) -> None:
-        status = json.loads(message.data)
-        self.phase, self.runs, self.reason = status['phase'], status['runs'], status['reason']
+        try:
+            status = json.loads(message.data)
+            phase, runs, reason = status['phase'], int(status['runs']), str(status['reason'])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise SignalError(f'not a status: {type(error).__name__}') from None
+        self.phase, self.runs, self.reason = phase, runs, reason
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         prefix = self.get_namespace().rstrip('/') + '/'
@@ -205,5 +213,9 @@ def make_observer(namespace: str) -> Observer:
     return Observer(namespace)
 
 
-def _values(message: JointState) -> dict[str, float]:
-    return dict(zip(message.name, message.position, strict=False))
+def _values(message: JointState, needed: tuple[str, ...] = ()) -> dict[str, float]:
+    values = dict(zip(message.name, message.position, strict=False))
+    for name in needed:
+        if name not in values:
+            raise SignalError(f'missing name {name}')
+    return values

@@ -109,12 +109,24 @@ def from_message(message: JointState, names: Sequence[str]) -> Signal:
     return Signal(stamp_to_ns(message.header.stamp), tuple(names), values)
 
 
+# So many stamps in a row that go forward, but lie before the newest one that has passed,
+# mean that the newest was wrong, or that the clock was set back.
+NEW_TIMELINE = 20
+
+
 class StampGate:
-    """Lets each stamp pass once, and only forward."""
+    """
+    Lets each stamp pass once, and only forward.
+
+    One wrong stamp from the future must not shut the gate for good, so a
+    publisher that goes on steadily in the past is believed after a while.
+    """
 
     def __init__(self) -> None:
         """Begin open to any stamp."""
         self._last_ns: int | None = None
+        self._refused_ns = 0
+        self._refused = 0
 
     @property
     def last_ns(self) -> int | None:
@@ -127,7 +139,13 @@ class StampGate:
 
         :raises SignalError: if the stamp was seen already or lies before it.
         """
-        if self._last_ns is not None and stamp_ns <= self._last_ns:
-            reason = 'duplicated stamp' if stamp_ns == self._last_ns else 'backward stamp'
-            raise SignalError(reason)
+        if self._last_ns is not None and stamp_ns == self._last_ns:
+            raise SignalError('duplicated stamp')
+        if self._last_ns is not None and stamp_ns < self._last_ns:
+            forward = self._refused > 0 and stamp_ns > self._refused_ns
+            self._refused = self._refused + 1 if forward else 1
+            self._refused_ns = stamp_ns
+            if self._refused < NEW_TIMELINE:
+                raise SignalError('backward stamp')
+        self._refused = 0
         self._last_ns = stamp_ns
