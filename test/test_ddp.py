@@ -208,6 +208,14 @@ def test_box_qp_meets_its_conditions_for_many_actuators():
     assert box_qp(-np.eye(2), np.ones(2), -np.ones(2), np.ones(2)) is None
 
 
+@pytest.mark.parametrize(('pull', 'expected', 'free'), [(-1.0, 0.5, True), (-9.0, 1.0, False),
+                                                        (9.0, -2.0, False)])
+def test_box_qp_of_one_actuator_by_hand(pull, expected, free):
+    # The minimum of x^2 + pull x is at -pull / 2.
+    x, moves = box_qp(np.array([[2.0]]), np.array([pull]), np.array([-2.0]), np.array([1.0]))
+    assert (x[0], bool(moves[0])) == (expected, free)
+
+
 def test_mean_of_the_members_by_hand():
     dynamics = random_ensemble()
     mean, state = MeanDynamics(dynamics), torch.randn(1, 5, 4).double()

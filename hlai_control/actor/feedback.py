@@ -103,6 +103,10 @@ def box_qp(hessian: Float64[Array, 'A A'], gradient: Float64[Array, ' A'],
     :returns: the minimiser, and which components are not at a limit with
         the gradient pushing outwards; None if H is not positive definite.
     """
+    if len(gradient) == 1 and hessian[0, 0] > 0.0:  # one actuator: clipping is exact
+        x = np.clip(-gradient / hessian[0], low, high)
+        slope = gradient + hessian[0] * x
+        return x, ~(((x <= low) & (slope > 0.0)) | ((x >= high) & (slope < 0.0)))
     try:
         np.linalg.cholesky(hessian)
         x = np.clip(-np.linalg.solve(hessian, gradient), low, high)

@@ -138,8 +138,14 @@ class Objective:
         """
         stage, last = _points(states, actions)
         size, members = states.shape[-1], states.shape[0]
-        gradient, hessian = _gradient_and_hessian(self._stage(size), stage)
-        last_gradient, last_hessian = _gradient_and_hessian(self._terminal(size), last)
+        if self.critic is None:  # the same function: one call
+            gradients, hessians = _gradient_and_hessian(self._stage(size),
+                                                        torch.cat([stage, last]))
+            gradient, last_gradient = gradients[:-members], gradients[-members:]
+            hessian, last_hessian = hessians[:-members], hessians[-members:]
+        else:
+            gradient, hessian = _gradient_and_hessian(self._stage(size), stage)
+            last_gradient, last_hessian = _gradient_and_hessian(self._terminal(size), last)
         both = projected(np.concatenate([_array(hessian), _array(last_hessian)]))
         weights = self._weights(members, len(actions))
         curved = Curvatures(
