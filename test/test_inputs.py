@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 import pytest
 import torch
 
-from hlai_control.actor.inputs import AppliedCommands, FunctionInput, Scheduled
+from hlai_control.actor.inputs import AppliedCommands, FunctionInput
+from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.learning.artefact import Artefact
 from hlai_control.learning.versions import due_version
 from hlai_control.settings import ScheduleSettings
@@ -136,8 +137,8 @@ class _From:
 def test_scheduled_values_count_from_their_stamp_on():
     scheduled = Scheduled()
     assert scheduled.advance(10 ** 18) is None
-    scheduled.put(_From(100, 'later'))
     scheduled.put(_From(0, 'at once'))
+    scheduled.put(_From(100, 'later'))
     assert scheduled.advance(50).name == 'at once'
     assert scheduled.advance(99) is None
     assert scheduled.advance(100).name == 'later'
@@ -150,3 +151,12 @@ def test_of_several_that_are_due_the_one_that_came_last_counts():
         scheduled.put(_From(100, name))
     assert scheduled.advance(100).name == 'c'
     assert scheduled.advance(100) is None
+
+
+def test_what_comes_later_and_counts_sooner_replaces_what_waits():
+    # A run that begins anew must not be overtaken by what an earlier run had scheduled.
+    scheduled = Scheduled()
+    scheduled.put(_From(100, 'of the run before'))
+    scheduled.put(_From(0, 'begin'))
+    assert scheduled.advance(0).name == 'begin'
+    assert scheduled.advance(10 ** 18) is None

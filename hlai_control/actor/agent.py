@@ -26,8 +26,9 @@ from torch import Tensor
 
 from hlai_control.actor.cem import CemPlanner
 from hlai_control.actor.explore import Explorer
-from hlai_control.actor.inputs import AppliedCommands, FunctionInput, Scheduled
+from hlai_control.actor.inputs import AppliedCommands, FunctionInput
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
+from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec

@@ -19,8 +19,6 @@ In lockstep every input of a tick is exact: the version that is due, and the
 commands that are still on their way. In real time the newest of each counts.
 """
 
-from typing import Generic, Protocol, runtime_checkable, TypeVar
-
 import torch
 from torch import Tensor
 
@@ -110,33 +108,3 @@ class AppliedCommands:
             last = self._commands.get(k, last)
             pending.append(last)
         return torch.stack(pending) if pending else torch.empty(0, len(self._zero))
-
-
-@runtime_checkable
-class FromStamp(Protocol):
-    """A value that counts from a stamp on."""
-
-    @property
-    def from_ns(self) -> int:
-        """Stamp of the first tick that it is meant for [ns]."""
-
-
-F = TypeVar('F', bound=FromStamp)
-
-
-class Scheduled(Generic[F]):
-    """Values that count from a given stamp on; the newest whose time has come is in use."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self._waiting: list[F] = []
-
-    def put(self, value: F) -> None:
-        """Take a value; an owner that was restarted counts its versions from 1 again."""
-        self._waiting.append(value)
-
-    def advance(self, stamp_ns: int) -> F | None:
-        """Return the newest value that is due and not returned before."""
-        due = [value for value in self._waiting if value.from_ns <= stamp_ns]
-        self._waiting = [value for value in self._waiting if value.from_ns > stamp_ns]
-        return due[-1] if due else None

@@ -170,7 +170,8 @@ class ConfiguratorNode(Node):
             yield from bring(self._caller, name, ACTIVE)
         yield from wait_for(lambda: not self._missing(), self._settings.start_timeout_s,
                             'the graph did not join')
-        yield from switch(self._caller, 'robot/pause', False)
+        if not adopted:  # a robot that somebody has paused stays so
+            yield from switch(self._caller, 'robot/pause', False)
         self._runs += 1
         self._enter(RUNNING, f'{self._run.robot}, {self._task}')
 
@@ -233,8 +234,8 @@ class ConfiguratorNode(Node):
         if self._phase != RUNNING or self._script is not None or self._run.lockstep:
             return
         state = self._nodes[name].get('lifecycle')
-        came_back_as = {'robot': 'unreleased'}.get(name, UNCONFIGURED)
-        if state == came_back_as and (name in MANAGED or name == 'robot'):
+        came_back_as = ('unreleased',) if name == 'robot' else (UNCONFIGURED, INACTIVE)
+        if state in came_back_as and (name in MANAGED or name == 'robot'):
             self.get_logger().warning(f'{name} came back; bringing it in')
             self._start(self._recover(name))
 
@@ -287,8 +288,11 @@ class ConfiguratorNode(Node):
         if self._run.run_dir:
             path = Path(self._run.run_dir) / CONFIGURATION_FILE
             draft = path.with_suffix('.part')
-            draft.write_text(text)
-            draft.replace(path)
+            try:
+                draft.write_text(text)
+                draft.replace(path)
+            except OSError as error:
+                self.diagnostics.count(f'configuration not kept: {error.strerror}')
         self._configuration.publish(String(data=text))
 
 

@@ -19,6 +19,7 @@ It publishes the cost specification that planners and critics use, reports
 each term of what really happens, and says how long the goal has been held.
 """
 
+from dataclasses import dataclass
 import sys
 
 import numpy as np
@@ -27,9 +28,10 @@ from std_msgs.msg import String
 import torch
 
 from hlai_control.configurator.configuration import from_json
+from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import PublishedCost
-from hlai_control.cost.solved import at_goal
+from hlai_control.cost.solved import at_goal, SolvedSpec
 from hlai_control.cost.task import load_task
 from hlai_control.graph import APPLIED, CONFIGURATION, COST, STATE, TERMS
 from hlai_control.learning.pairing import Joined, Pairing
@@ -40,6 +42,15 @@ from hlai_control.ros.parameters import Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, LATCHED, learner
 from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
+
+
+@dataclass(frozen=True)
+class _Scheduled:
+    """A task's cost and goal, and the stamp from which on they count [ns]."""
+
+    from_ns: int
+    cost: TaskCost
+    solved: SolvedSpec
 
 
 class CostNode(ManagedNode):
@@ -57,12 +68,12 @@ class CostNode(ManagedNode):
         self._specification = self.speak(String, COST, LATCHED)
         self._terms = self.speak(JointState, TERMS, qos)
         self._version = 0
-        self._pending: PublishedCost | None = None
+        self._tasks: Scheduled[_Scheduled] = Scheduled()
         self._load(run.task, 0)
+        self._take_due(0)
         self.listen(JointState, STATE, self._on_state, qos)
         self.listen(JointState, APPLIED, self._on_applied, qos)
         self.listen_always(String, CONFIGURATION, self._on_configuration, FUNCTION)
-
         self._lockstep = run.lockstep
 
     def start(self) -> None:
@@ -71,14 +82,19 @@ class CostNode(ManagedNode):
         self._pairing = Pairing(self._layout.delay_ticks, self._layout.action_size,
                                 patient=self._lockstep)
         self._held_since_ns: int | None = None
+        self._accounted_ns = 0
 
     def _load(self, task_name: str, from_ns: int) -> None:
         self._task_name = task_name
         task = load_task(task_name, self._manifest)
         self._version += 1
-        self._pending = PublishedCost(self._version, from_ns, task.cost)
-        self._next_solved = task.solved
-        self._specification.publish(String(data=self._pending.to_json()))
+        self._tasks.put(_Scheduled(from_ns, TaskCost(self._layout, task.cost), task.solved))
+        self._specification.publish(String(data=PublishedCost(
+            self._version, from_ns, task.cost).to_json()))
+
+    def _take_due(self, stamp_ns: int) -> None:
+        if (task := self._tasks.advance(stamp_ns)) is not None:
+            self._cost, self._solved, self._held_since_ns = task.cost, task.solved, None
 
     def _on_configuration(self, message: String) -> None:
         configuration = from_json(message.data)
@@ -104,9 +120,7 @@ class CostNode(ManagedNode):
             self._report_cost(joined)
 
     def _report_cost(self, joined: Joined) -> None:
-        if self._pending is not None and joined.stamp_ns >= self._pending.from_ns:
-            self._cost = TaskCost(self._layout, self._pending.spec)
-            self._solved, self._held_since_ns, self._pending = self._next_solved, None, None
+        self._take_due(joined.stamp_ns)
         with torch.inference_mode():
             terms = self._cost.terms(torch.from_numpy(joined.next_state).float(),
                                      torch.from_numpy(joined.action).float()).double().numpy()
@@ -117,6 +131,10 @@ class CostNode(ManagedNode):
     def _hold(self, joined: Joined) -> float:
         """Return for how long the goal has been held [s], -1 outside it."""
         state = dict(zip(self._layout.states, joined.next_state, strict=True))
+        unseen_ns = joined.stamp_ns - self._accounted_ns - self._manifest.period_ns
+        self._accounted_ns = joined.stamp_ns
+        if unseen_ns > self._manifest.period_ns // 2:
+            self._held_since_ns = None  # nobody saw what happened in between
         if not at_goal(self._solved, state):
             self._held_since_ns = None
             return -1.0

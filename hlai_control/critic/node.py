@@ -27,6 +27,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String, UInt8MultiArray
 import torch
 
+from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import from_json, PublishedCost
 from hlai_control.cost.spec import CostSpec
@@ -67,7 +68,7 @@ class CriticNode(LearnerNode):
                                           generator(run.seed, WORLD_MODEL_KIND))
         self._like = self._dynamics.export()
         self._models: VersionShelf[Artefact] = VersionShelf()
-        self._costs: list[PublishedCost] = []
+        self._costs: Scheduled[PublishedCost] = Scheduled()
         self._learner: CriticLearner | None = None
         self._recalled: list[Joined] = []
         self._warm_up(run)
@@ -94,7 +95,7 @@ class CriticNode(LearnerNode):
     def _on_cost(self, message: String) -> None:
         published = from_json(message.data)
         TaskCost(self.layout, published.spec)  # refuse now what could not be used later
-        self._costs.append(published)
+        self._costs.put(published)
 
     def restore(self) -> None:
         """Do nothing yet: what to anticipate is known once there is a cost."""
@@ -109,10 +110,8 @@ class CriticNode(LearnerNode):
 
     def ready(self, joined: Joined) -> bool:
         """Wait for a cost, and in lockstep for the world model that is due."""
-        for published in tuple(self._costs):
-            if published.from_ns <= joined.stamp_ns:
-                self._costs.remove(published)
-                self._begin(published.spec)
+        if (published := self._costs.advance(joined.stamp_ns)) is not None:
+            self._begin(published.spec)
         if self._learner is None:
             return False
         newest = None

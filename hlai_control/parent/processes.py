@@ -20,7 +20,6 @@ discovery: DDS remembers a killed publisher for many seconds.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 import ctypes
 from dataclasses import dataclass
 import os
@@ -42,6 +41,8 @@ GUARD = 'guard'
 OBEY_S = 0.4
 RESPAWN_BACKOFF_S = (0.0, 0.5, 2.0, 5.0)
 _PR_SET_PDEATHSIG = 1
+# Resolved here, since loading a library between fork and exec could deadlock.
+_PRCTL = getattr(ctypes.CDLL(None), 'prctl', None)
 
 
 @dataclass(frozen=True)
@@ -193,5 +194,5 @@ def _how(status: int) -> str:
 
 def die_with_parent() -> None:
     """Ask Linux for SIGTERM if the parent is killed; elsewhere nothing happens."""
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)

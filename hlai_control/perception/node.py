@@ -23,16 +23,15 @@ nothing.
 import sys
 import time
 
-import numpy as np
 from sensor_msgs.msg import JointState
 import torch
 
-from hlai_control.errors import SignalError
 from hlai_control.graph import STATE
 from hlai_control.layout import STD_SUFFIX
 from hlai_control.perception.kalman import KalmanEstimator
-from hlai_control.robots.manifest import load_robot, RobotManifest
+from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.freshness import Freshness
+from hlai_control.ros.joint_states import read_joint_states
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import raise_priority
@@ -44,32 +43,6 @@ from hlai_control.settings import PerceptionSettings
 STALE_S = 0.15
 # After a longer gap the filter begins anew instead of predicting blindly.
 RESET_TICKS = 10
-
-
-def measurement(message: JointState, manifest: RobotManifest) -> torch.Tensor:
-    """
-    Read the manifest's coordinates from joint states in any order.
-
-    :returns: S values, positions then rates; NaN where the manifest says
-        that nothing measures the coordinate.
-    :raises SignalError: missing joint, wrong length, non-finite value.
-    """
-    names = list(message.name)
-    if len(set(names)) != len(names):
-        raise SignalError('duplicated name')
-    parts = []
-    for field, measured in (
-            (message.position, [c.noise_std is not None for c in manifest.coordinates]),
-            (message.velocity, [c.rate_noise_std is not None for c in manifest.coordinates])):
-        if any(measured) and len(field) != len(names):
-            raise SignalError('wrong length')
-        for joint, wanted in zip(manifest.joints, measured, strict=True):
-            if wanted and joint not in names:
-                raise SignalError(f'missing joint {joint}')
-            parts.append(field[names.index(joint)] if wanted else np.nan)
-            if wanted and not np.isfinite(parts[-1]):
-                raise SignalError('non-finite')
-    return torch.tensor(parts, dtype=torch.float64)
 
 
 class PerceptionNode(ManagedNode):
@@ -102,7 +75,7 @@ class PerceptionNode(ManagedNode):
 
     def _on_joint_states(self, message: JointState) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
-        measured = measurement(message, self._manifest)
+        measured = torch.from_numpy(read_joint_states(message, self._manifest))
         if not self._lockstep:
             self._freshness.check(stamp_ns, time.monotonic())
         previous_ns = self._gate.last_ns

@@ -114,6 +114,9 @@ class Guard:
         """Lay the manifest's limits out as arrays."""
         self._settings = settings
         self._period_s = manifest.period_s
+        # A command each period is no silence, however slow the robot is.
+        self._silence_s = max(settings.silence_s, 1.5 * manifest.period_s)
+        self._blind_s = max(settings.blind_s, 2.5 * manifest.period_s)
         self._low = np.array([item.low for item in manifest.actuators])
         self._high = np.array([item.high for item in manifest.actuators])
         self._rate = np.array([item.rate_limit for item in manifest.actuators])
@@ -160,7 +163,7 @@ class Guard:
             return Reason.ESTOP
         if now.armed_s is None:
             return Reason.NOT_ARMED
-        if now.measured is None or not now.measurement_age_s <= self._settings.blind_s:
+        if now.measured is None or not now.measurement_age_s <= self._blind_s:
             return Reason.BLIND
         if not len(now.measured.position) == len(now.measured.velocity) == len(self._speed):
             return Reason.BLIND
@@ -176,7 +179,7 @@ class Guard:
             return Reason.WRONG_LENGTH
         if not limits.is_finite(candidate.values):
             return Reason.NON_FINITE
-        if not age_s <= self._settings.silence_s:
+        if not age_s <= self._silence_s:
             return Reason.SILENT
         lag_ticks = (stamp_ns - candidate.stamp_ns) / NS_PER_S / self._period_s
         # Topics are not ordered among each other: one tick ahead is in order.

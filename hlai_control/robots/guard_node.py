@@ -23,7 +23,6 @@ measurement that the command answers.
 """
 
 from array import array
-from collections.abc import Sequence
 import sys
 import time
 
@@ -42,6 +41,7 @@ from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
 from hlai_control.ros.diagnostics import Diagnostics, ERROR, OK, WARN
 from hlai_control.ros.freshness import Freshness
+from hlai_control.ros.joint_states import read_joint_states
 from hlai_control.ros.parameters import declare, declare_run, read, read_run
 from hlai_control.ros.peers import Peers
 from hlai_control.ros.process import raise_priority
@@ -105,7 +105,7 @@ class GuardNode(Node):
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/reset', self._on_reset)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(0.05, self._report_peers, clock=steady)
+        self._join_timer = self.create_timer(0.05, self._report_peers, clock=steady)
         self.create_timer(1.0, self.diagnostics.publish, clock=steady)
         if not self._run.lockstep:
             self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
@@ -114,14 +114,14 @@ class GuardNode(Node):
 
     def _on_joint_states(self, message: JointState) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
-        place = _by_joint(message, message.position, self._manifest.joints)
-        speed = _by_joint(message, message.velocity, self._manifest.joints)
+        values = read_joint_states(message, self._manifest)
+        count = len(self._manifest.coordinates)
         if not self._run.lockstep:
             self._freshness.check(stamp_ns, time.monotonic())
         self._gate.check(stamp_ns)
         if not self._run.lockstep:
             self._account_for_held()
-        self._measured = Measured(stamp_ns, place, speed)
+        self._measured = Measured(stamp_ns, values[:count].tolist(), values[count:].tolist())
         self._measured_at_s = time.monotonic()
         if self._run.lockstep:
             self._answer_lockstep()
@@ -155,14 +155,22 @@ class GuardNode(Node):
 
     def _decision(self) -> Decision:
         now_s = time.monotonic()
-        lockstep = self._run.lockstep
+        # Ages count in the robot's time: a slowed simulator is not a silent one.
+        lockstep, rate = self._run.lockstep, self._run.real_time_factor
         return self._guard.decide(Situation(
             candidate=self._candidate, measured=self._measured,
-            command_age_s=0.0 if lockstep else now_s - self._commanded_at_s,
-            measurement_age_s=0.0 if lockstep else now_s - self._measured_at_s,
-            elapsed_s=self._layout.period_s if lockstep else now_s - self._decided_at_s,
-            armed_s=None if self._armed_at_s is None else now_s - self._armed_at_s,
+            command_age_s=0.0 if lockstep else rate * (now_s - self._commanded_at_s),
+            measurement_age_s=0.0 if lockstep else rate * (now_s - self._measured_at_s),
+            elapsed_s=(self._layout.period_s if lockstep
+                       else rate * (now_s - self._decided_at_s)),
+            armed_s=self._armed_s(now_s),
             estop=self._estop), self._sent)
+
+    def _armed_s(self, now_s: float) -> float | None:
+        """Return the time since arming; in lockstep, which has no time, it is long ago."""
+        if self._armed_at_s is None:
+            return None
+        return float('inf') if self._run.lockstep else now_s - self._armed_at_s
 
     def _decide_and_send(self) -> None:
         decision = self._decision()
@@ -197,22 +205,23 @@ class GuardNode(Node):
         missing = '; '.join(self.peers.missing())
         if self.diagnostics.fact('missing', missing):
             self.diagnostics.publish()
+        if not missing:
+            self._join_timer.cancel()  # asking discovery is no work for the control path
 
     # Services.
 
     def _on_estop(self, _request: Trigger.Request,
                   response: Trigger.Response) -> Trigger.Response:
         self._estop = True
-        self._decide_and_send()
-        response.success, response.message = True, 'stopped; ~/release ends it'
+        if not self._run.lockstep:  # there it answers the next tick: each tick has one answer
+            self._decide_and_send()
+        response.success, response.message = True, 'stopped; ~/release, then ~/enable, end it'
         return response
 
     def _on_release(self, _request: Trigger.Request,
                     response: Trigger.Response) -> Trigger.Response:
-        self._estop = False
-        if self._armed_at_s is not None:
-            self._armed_at_s = time.monotonic()  # ramp in again
-        response.success, response.message = True, 'released'
+        self._estop, self._armed_at_s = False, None
+        response.success, response.message = True, 'released and in hold; ~/enable arms it'
         return response
 
     def _on_enable(self, request: SetBool.Request,
@@ -238,14 +247,6 @@ class GuardNode(Node):
         """Send the safe command before leaving."""
         self._armed_at_s = None
         self._decide_and_send()
-
-
-def _by_joint(message: JointState, field: Sequence[float],
-              joints: tuple[str, ...]) -> tuple[float, ...]:
-    """Read one value per joint, NaN where the message has none."""
-    index = {name: i for i, name in enumerate(message.name)}
-    return tuple(field[index[joint]] if joint in index and index[joint] < len(field)
-                 else float('nan') for joint in joints)
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ from pathlib import Path
 from sensor_msgs.msg import JointState
 import torch
 
+from hlai_control.errors import HlaiError
 from hlai_control.graph import APPLIED, STATE
 from hlai_control.layout import Layout
 from hlai_control.learning.journal import Journal
@@ -98,12 +99,15 @@ class LearnerNode(ManagedNode):
 
     def setup(self, run: Run) -> None:
         """Load the robot, open the journal, and join states and commands."""
+        self._journal: Journal | None = None
+        self._is_restored = False
+        self.transitions = 0
+        self.updates = 0
         manifest = load_robot(run.robot)
         self.layout = manifest.layout
         self.run = run
         self.schedule = read(self, ScheduleSettings)
         self._period_ns = manifest.period_ns
-        self._journal: Journal | None = None
         if run.run_dir:
             path = Path(run.run_dir) / 'journals' / f'{self.get_name()}.journal'
             self._journal = Journal(path, self.layout)
@@ -122,12 +126,12 @@ class LearnerNode(ManagedNode):
         self._absorbed = False
         self._debt = 0
         self._newest_tick = 0
-        self.transitions = 0
-        self.updates = 0
-        for joined in self._journal or ():
-            self.recall(joined)
-            self.transitions += 1
-        self.restore()
+        if not self._is_restored:
+            for joined in self._journal or ():
+                self.recall(joined)
+                self.transitions += 1
+            self.restore()
+            self._is_restored = True
 
     def teardown(self) -> None:
         """Close the journal."""
@@ -136,6 +140,15 @@ class LearnerNode(ManagedNode):
             self._journal = None
 
     def work(self) -> bool:
+        """Learn; what fails is counted, and the last good version stays in use."""
+        try:
+            return self._learn()
+        except (HlaiError, OSError, RuntimeError) as error:  # torch's LinAlgError is the last
+            self.diagnostics.count(f'learning: {error}')
+            self._current, self._debt = None, 0
+            return True
+
+    def _learn(self) -> bool:
         """Take the next transition, or do one update for the one at hand."""
         if not self.active:
             return False

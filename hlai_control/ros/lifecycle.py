@@ -108,6 +108,7 @@ class ManagedNode(LifecycleNode):
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         """Run :meth:`setup`; what goes wrong is told, and refuses the transition."""
         if not self._attempt('configure', lambda: self.setup(read_run(self))):
+            self._attempt('clean up', self.teardown)
             self.peers.close()
             return TransitionCallbackReturn.FAILURE
         self._report_lifecycle('inactive')
