@@ -35,12 +35,10 @@ class Policy:
     :param feedforward: the full step, within the limits.
     :param feedback: gains on each member's deviation; a row at an active
         limit is zero.
-    :param promise: the fall in energy that the quadratic model predicts.
     """
 
     feedforward: Float64[Array, 'T A']
     feedback: Float64[Array, 'E T A S']
-    promise: float
 
 
 def backward(slopes: Slopes, curvatures: Curvatures, low: Float64[Array, 'T A'],
@@ -66,7 +64,7 @@ def backward(slopes: Slopes, curvatures: Curvatures, low: Float64[Array, 'T A'],
     forward, gradient, hessian = _stacked(slopes, curvatures)
     slope, curve = _last(slopes.last_gradient, size), _last_curve(curvatures.last_hessian, size)
     steps, gains = np.empty((horizon, actions)), np.empty((horizon, actions, states))
-    promise, eye = 0.0, np.eye(actions)
+    eye = np.eye(actions)
     for t in range(horizon - 1, -1, -1):
         if t == horizon - 1:
             # The terminal value may look at the last action, too: it passes through unchanged.
@@ -81,7 +79,6 @@ def backward(slopes: Slopes, curvatures: Curvatures, low: Float64[Array, 'T A'],
         if solved is None:
             return None
         k, gain = solved[0], _gain(bent, qux, solved[1])
-        promise -= q[states:] @ k + 0.5 * k @ quu @ k
         slope = q[:states] + gain.T @ (quu @ k + q[states:]) + qux.T @ k
         curve = qq[:states, :states] + gain.T @ (quu @ gain + qux) + qux.T @ gain
         curve = 0.5 * (curve + curve.T)
@@ -89,7 +86,7 @@ def backward(slopes: Slopes, curvatures: Curvatures, low: Float64[Array, 'T A'],
     if not (np.isfinite(steps).all() and np.isfinite(gains).all()):
         return None
     split = gains.reshape(horizon, actions, members, size).transpose(2, 0, 1, 3)
-    return Policy(steps, split, float(promise))
+    return Policy(steps, split)
 
 
 def box_qp(hessian: Float64[Array, 'A A'], gradient: Float64[Array, ' A'],
