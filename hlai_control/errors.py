@@ -68,5 +68,9 @@ class PlanError(HlaiError):
     """No finite plan exists; the actor then holds the safe command."""
 
 
+class InterruptedByUser(HlaiError):
+    """Ctrl-C, or another request to end, was seen while waiting."""
+
+
 class GraphError(HlaiError):
     """The graph of nodes could not be brought up, or a node owes a tick."""

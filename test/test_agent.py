@@ -105,22 +105,22 @@ def test_explores_until_there_is_a_world_model_and_then_plans():
 
 def test_lockstep_is_ready_when_versions_and_applied_commands_are_here():
     agent = _agent(lockstep=True)
-    assert agent.ready(0)
+    assert not agent.waits_for(0)
     _answer(agent, 0)  # and puts the applied command of tick 0
-    assert agent.ready(1)
-    assert not agent.ready(2)  # the command of tick 1 is still on its way
+    assert not agent.waits_for(1)
+    assert agent.waits_for(2)  # the command of tick 1 is still on its way
     _run(agent, range(1, 8))
-    assert not agent.ready(8)  # version 6 of both functions is due
+    assert agent.waits_for(8)  # version 6 of both functions is due
     agent.models.put(_model(agent, 6))
-    assert not agent.ready(8)
+    assert agent.waits_for(8)
     agent.critics.put(Artefact('critic', 6, agent.critic_like))
-    assert agent.ready(8)
+    assert not agent.waits_for(8)
     assert _answer(agent, 8).reason == 'planning'
     assert agent.models.version == agent.critics.version == 6
 
 
 def test_real_time_is_always_ready():
-    assert all(_agent().ready(tick) for tick in (0, 8, 1000))
+    assert not any(_agent().waits_for(tick) for tick in (0, 8, 1000))
 
 
 def test_equal_seeds_give_equal_commands_and_others_do_not():

@@ -26,7 +26,8 @@ from hlai_control.parent.domain import DomainLock
 from hlai_control.parent.evaluate import evaluate, read_arguments
 
 ROW = {'solved': True, 'solved_at_s': 2.5, 'interaction_s': 5.5, 'wall_s': 7.0}
-BASE = {'robot': 'cartpole', 'task': 'swingup', 'timeout_s': 6.0, 'rooms': {}}
+# What a run depends on, as a file holds it.
+BASE = json.loads(json.dumps(read_arguments(['timeout_s:=6']).identity()))
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,7 @@ def test_by_default():
     assert (settings.robot, settings.task) == ('cartpole', 'swingup')
     assert list(settings.wanted()) == list(range(10))
     assert settings.json is None and settings.domain is None and settings.rooms == {}
+    assert settings.identity()['resolved']['schedule.updates'] == 5  # U stands in every result
 
 
 def test_any_seed_may_be_the_first():
@@ -93,7 +95,8 @@ def test_with_all_runs_made_only_the_baselines_are_left(tmp_path, capsys):
 
 @pytest.mark.parametrize('change', [
     {'robot': 'other'}, {'task': 'other'}, {'timeout_s': 30.0},
-    {'rooms': {'planner.horizon': 20}}])
+    {'resolved': BASE['resolved'] | {'planner.horizon': 20}},
+    {'files': BASE['files'] | {'robot': 'edited since'}}])
 def test_runs_with_other_settings_are_refused_and_kept(tmp_path, change):
     path = _file(tmp_path / 'eval.json', [0, 1], **change)
     before = path.read_text()

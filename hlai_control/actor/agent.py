@@ -130,12 +130,14 @@ class Agent:
         TaskCost(self._layout, published.spec)
         self.costs.put(published)
 
-    def ready(self, tick: int) -> bool:
-        """Whether everything that this tick must use is here (always, in real time)."""
+    def waits_for(self, tick: int) -> str:
+        """Name what this tick must use and is not here, empty if nothing (as in real time)."""
         if not self._lockstep:
-            return True
-        return (self.models.ready(tick) and self.critics.ready(tick)
-                and self.applied.ready(tick))
+            return ''
+        needs = {'world_model': self.models.waits_for(tick),
+                 'critic': self.critics.waits_for(tick),
+                 'guard': '' if self.applied.ready(tick) else 'the command of the last tick'}
+        return ', '.join(f'{name}: {text}' for name, text in needs.items() if text)
 
     def answer(self, tick: int, stamp_ns: int, estimate: Estimate, budget: Budget) -> Answer:
         """

@@ -55,6 +55,10 @@ class FunctionInput:
         due = due_version(tick, self._schedule)
         return due == self.version or self._shelf.has(due)
 
+    def waits_for(self, tick: int) -> str:
+        """Name the version that this tick still lacks, empty if none."""
+        return '' if self.ready(tick) else f'version {due_version(tick, self._schedule)}'
+
     def advance(self, tick: int) -> Artefact | None:
         """Return the version for this tick if it is not the one in use already."""
         if self._lockstep:

@@ -89,6 +89,9 @@ class ActorNode(ManagedNode):
         self._agent = Agent(self._layout, AgentSettings(
             read(self, PlannerSettings), read(self, WorldModelSettings),
             read(self, CriticSettings), read(self, ScheduleSettings)), run.seed, run.lockstep)
+        # Zero where that is safe; a robot that holds is left to the guard by saying nothing,
+        # but in lockstep every tick needs an answer.
+        self._says_zero = manifest.safe_command == 'zero' or run.lockstep
         self._safe = np.clip(np.zeros(self._layout.action_size), self._layout.action_low,
                              self._layout.action_high)
         self._join()
@@ -122,7 +125,7 @@ class ActorNode(ManagedNode):
 
     def stop(self) -> None:
         """Leave with the safe command; the guard takes over from there."""
-        if self._gate.last_ns is not None:
+        if self._gate.last_ns is not None and self._says_zero:
             self._send(self._gate.last_ns + 1, self._safe)
 
     def _on_state(self, message: JointState) -> None:
@@ -142,7 +145,9 @@ class ActorNode(ManagedNode):
         if not self.active or self._state is None:
             return False
         tick = tick_of(self._state.stamp_ns, self._period_ns)
-        if not self._agent.ready(tick):
+        waits_for = self._agent.waits_for(tick)
+        self.diagnostics.fact('waits for', waits_for)
+        if waits_for:
             return False
         state, self._state = self._state, None
         began_s = time.monotonic()
@@ -150,8 +155,10 @@ class ActorNode(ManagedNode):
         size = self._layout.state_size
         answer = self._agent.answer(tick, state.stamp_ns, Estimate(both[:size], both[size:]),
                                     self._budget())
-        command = self._safe if answer.command is None else answer.command.double().numpy()
-        self._send(state.stamp_ns, command)
+        if answer.command is not None:
+            self._send(state.stamp_ns, answer.command.double().numpy())
+        elif self._says_zero:
+            self._send(state.stamp_ns, self._safe)
         self._report(state.stamp_ns, answer, time.monotonic() - began_s)
         return False
 

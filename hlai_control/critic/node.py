@@ -118,6 +118,8 @@ class CriticNode(LearnerNode):
         if not self.run.lockstep:
             newest = self._models.newest()
         elif (due := due_version(joined.tick, self.schedule)) > 0:
+            self.diagnostics.fact('waits for', '' if self._models.has(due)
+                                  else f'world_model: version {due}')
             if not self._models.has(due):
                 return False
             newest = (due, self._models.take(due))

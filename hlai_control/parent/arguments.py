@@ -108,6 +108,14 @@ def choice(own: Mapping[str, str], key: str, default: str, valid: Sequence[str])
     return text
 
 
+def resolved(rooms: Mapping[str, object]) -> dict[str, object]:
+    """Return every setting of every room, defaults included, by parameter name."""
+    defaults = {f'{group}.{item.name}': item.default
+                for group, kind in GROUPS.items()
+                for item in fields(kind)}  # type: ignore[arg-type]
+    return defaults | dict(rooms)
+
+
 def _settings() -> dict[str, type]:
     return {f'{group}.{item.name}': type(item.default)
             for group, kind in GROUPS.items() for item in fields(kind)}  # type: ignore[arg-type]

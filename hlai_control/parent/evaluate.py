@@ -14,8 +14,9 @@
 
 """``hlai eval``: many independent lockstep runs through the same graph, beside baselines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 import json
 from pathlib import Path
 import tempfile
@@ -27,21 +28,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from hlai_control.cost.task import load_task, TaskSpec
-from hlai_control.errors import GraphError, UsageError
-from hlai_control.parent.arguments import number, split, whole
+from hlai_control.errors import GraphError, InterruptedByUser, UsageError
+from hlai_control.parent.arguments import number, resolved, split, whole
 from hlai_control.parent.domain import MOST
 from hlai_control.parent.graph_run import GraphRun, started
 from hlai_control.parent.machine import machine, versions
+from hlai_control.parent.stall import StallWatch
 from hlai_control.parent.statistics import median_or_none, survival, wilson, worst_or_none
 from hlai_control.parent.summary import write
 from hlai_control.parent.up import Interrupt, INTERRUPTED
+from hlai_control.resources import robot_path, task_path
 from hlai_control.robots.classical import rows
 from hlai_control.robots.manifest import load_robot, RobotManifest
 from hlai_control.robots.trial import Trial, trial
 
 KEYS = ('robot', 'task', 'seeds', 'first_seed', 'timeout_s', 'json', 'domain')
-# A tick that is owed for so long, by the wall clock, ends the run with an error.
-STALL_S = 30.0
 BEGIN_TIMEOUT_S = 90.0
 CURVE_POINTS = 15
 MOST_SEEDS = 100_000
@@ -73,8 +74,11 @@ class EvalSettings:
 
     def identity(self) -> dict[str, object]:
         """Return what runs must share to stand in one table."""
+        files = {'robot': robot_path(self.robot), 'task': task_path(self.task)}
         return {'robot': self.robot, 'task': self.task, 'timeout_s': self.timeout_s,
-                'rooms': self.rooms}
+                'resolved': resolved(self.rooms),
+                'files': {key: sha256(path.read_bytes()).hexdigest()
+                          for key, path in files.items()}}
 
     def wanted(self) -> range:
         """Return the seeds."""
@@ -113,44 +117,49 @@ def evaluate(arguments: Sequence[str]) -> int:
     missing = [seed for seed in settings.wanted() if seed not in done]
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                TimeElapsedColumn(), TextColumn('{task.fields[last]}'))
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task('runs', total=settings.seeds, completed=len(done), last='')
-        if missing:
-            with tempfile.TemporaryDirectory(prefix='hlai-eval-') as folder:
-                parameters = {'robot': settings.robot, 'task': settings.task, 'mode': 'lockstep',
-                              'autostart': False, 'armed_at_start': True, **settings.rooms}
-                with started(parameters, Path(folder), settings.domain) as run:
-                    for seed in missing:
-                        done[seed] = _one(run, seed, task, settings, interrupt)
-                        if interrupt.seen:
-                            return INTERRUPTED
-                        _keep(settings, done, {})
-                        progress.update(bar, completed=len(done), last=_outcome(done[seed]))
-        baselines = _baselines(manifest, task, settings, progress)
+    try:
+        with Progress(*columns, console=console) as progress:
+            bar = progress.add_task('runs', total=settings.seeds, completed=len(done), last='')
+            for item in _runs(missing, task, settings, interrupt):
+                done[item.seed] = item
+                _keep(settings, done, {})
+                progress.update(bar, completed=len(done), last=_outcome(item))
+            baselines = _baselines(manifest, task, settings, progress, interrupt)
+    except InterruptedByUser:
+        return INTERRUPTED
     results = _keep(settings, done, baselines)
     _print(console, results, settings)
     return 0
 
 
-def _one(run: GraphRun, seed: int, task: TaskSpec, settings: EvalSettings,
-         interrupt: Interrupt) -> Trial:
+def _runs(seeds: Sequence[int], task: TaskSpec, settings: EvalSettings,
+          interrupt: Interrupt) -> Iterator[Trial]:
+    """Make the runs, all through one graph."""
+    if not seeds:
+        return
+    parameters = {'robot': settings.robot, 'task': settings.task, 'mode': 'lockstep',
+                  'autostart': False, 'armed_at_start': True, **settings.rooms}
+    with (tempfile.TemporaryDirectory(prefix='hlai-eval-') as folder,
+          started(parameters, Path(folder), settings.domain) as run):
+        run.observer.between = interrupt.check
+        for seed in seeds:
+            yield _one(run, seed, task, settings)
+
+
+def _one(run: GraphRun, seed: int, task: TaskSpec, settings: EvalSettings) -> Trial:
     """Make one run: begin, look on, end."""
     began_s = time.monotonic()
     observer = run.observer
     observer.begin({'seed': seed})
     observer.wait_for_phase('running', BEGIN_TIMEOUT_S)
-    seen, seen_at_s = 0, time.monotonic()
-    while not interrupt.seen:
+    stall = StallWatch(observer)
+    while True:
         observer.look(0.1)
+        stall.check()
         motion = observer.motion
         for death in run.processes.tend():
             raise GraphError(f'{death.name} died ({death.how}) in seed {seed}; run the same '
                              f'command again to go on. The end of its log:\n{death.log}')
-        if motion.states != seen:
-            seen, seen_at_s = motion.states, time.monotonic()
-        elif time.monotonic() - seen_at_s > STALL_S:
-            raise GraphError(f'no tick for {STALL_S:g} s in seed {seed}; owed: '
-                             f'{observer.diagnostics.get("robot", ("unknown", {}))[0]}')
         solved_at_s = motion.solved_at_s
         if solved_at_s is not None or motion.motion_s > settings.timeout_s:
             break
@@ -193,12 +202,13 @@ def _resume(settings: EvalSettings) -> dict[int, Trial]:
 
 
 def _baselines(manifest: RobotManifest, task: TaskSpec, settings: EvalSettings,
-               progress: Progress) -> dict[str, list[Trial]]:
+               progress: Progress, interrupt: Interrupt) -> dict[str, list[Trial]]:
     found: dict[str, list[Trial]] = {}
     for name, make in rows(manifest.name, task.name):
         bar = progress.add_task(name, total=settings.seeds, last='')
         found[name] = []
         for seed in settings.wanted():
+            interrupt.check()
             found[name].append(trial(manifest, task.solved, make, seed, settings.timeout_s))
             progress.advance(bar)
     return found

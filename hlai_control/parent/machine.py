@@ -18,6 +18,7 @@ from importlib import metadata
 import os
 from pathlib import Path
 import platform
+import time
 
 PACKAGES = ('hlai_control', 'torch', 'numpy', 'pybullet', 'rclpy', 'safetensors')
 
@@ -38,6 +39,17 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = 'not installed'
     return found
+
+
+def process_age_s() -> float:
+    """Return how long ago this process began, interpreter and imports included [s]."""
+    try:
+        # Field 22 of stat(5) is the start in clock ticks since boot; the name may hold spaces.
+        fields = Path('/proc/self/stat').read_text().rpartition(')')[2].split()
+        uptime_s = float(Path('/proc/uptime').read_text().split()[0])
+        return uptime_s - int(fields[19]) / os.sysconf('SC_CLK_TCK')
+    except (OSError, ValueError, IndexError):
+        return time.process_time()
 
 
 def _processor() -> str:

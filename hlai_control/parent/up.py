@@ -24,11 +24,13 @@ import time
 from rich.console import Console
 
 from hlai_control.cost.task import load_task
-from hlai_control.errors import GraphError
+from hlai_control.errors import GraphError, InterruptedByUser
 from hlai_control.parent.arguments import choice, number, split, whole
 from hlai_control.parent.domain import MOST
 from hlai_control.parent.graph_run import fresh_folder, GraphRun, started
+from hlai_control.parent.machine import process_age_s
 from hlai_control.parent.screen import REFRESH_S, Screen
+from hlai_control.parent.stall import StallWatch
 from hlai_control.parent.summary import summary, write
 from hlai_control.robots.manifest import load_robot
 
@@ -104,6 +106,15 @@ class Interrupt:
         for number_ in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number_, self._note)
 
+    def check(self) -> None:
+        """
+        End what is going on, if Ctrl-C was seen.
+
+        :raises InterruptedByUser: then.
+        """
+        if self.seen:
+            raise InterruptedByUser('ended by the user')
+
     def _note(self, _number: int, _frame: object) -> None:
         self.seen = True
 
@@ -121,7 +132,8 @@ def up(arguments: Sequence[str]) -> int:
     task = load_task(settings.task, manifest)
     folder = fresh_folder(settings.run_dir)
     settings = UpSettings(**{**vars(settings), 'run_dir': folder})
-    console, interrupt, began_s = Console(), Interrupt(), time.monotonic()
+    console, interrupt = Console(), Interrupt()
+    began_s = time.monotonic() - process_age_s()
     with started(settings.parameters(), folder, settings.domain) as run:
         console.print(f'robot {manifest.name}, task {task.name}, {settings.mode}, '
                       f'ROS_DOMAIN_ID={run.domain}, files in {folder}', highlight=False,
@@ -145,8 +157,11 @@ def up(arguments: Sequence[str]) -> int:
 
 def _watch(run: GraphRun, settings: UpSettings, screen: Screen, interrupt: Interrupt) -> int:
     """Look on until there is a reason to end; return the exit status."""
+    stall = StallWatch(run.observer)
     while True:
         run.observer.look(REFRESH_S)
+        if settings.mode == 'lockstep' and run.observer.phase == 'running':
+            stall.check()
         for death in run.processes.tend():
             screen.event(f'{death.name} died ({death.how}); bringing it back')
             if run.processes.deaths()[death.name] > DEATHS_ALLOWED:

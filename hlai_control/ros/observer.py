@@ -19,7 +19,7 @@ It keeps what the screen and the summary show, and calls the configurator's
 services. No torch, and no tick depends on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import json
 import time
@@ -104,11 +104,14 @@ class Observer(Node):
         self._caller = Caller(self, timeout_s=2.0, attempts=3, start_timeout_s=30.0)
         self._executor = EventsExecutor()
         self._executor.add_node(self)
+        # Asked at every turn of a wait; may raise to end it.
+        self.between: Callable[[], None] = _nothing
 
     def look(self, timeout_s: float) -> None:
         """Serve whatever arrives within ``timeout_s``."""
         deadline_s = time.monotonic() + timeout_s
         while (left_s := deadline_s - time.monotonic()) > 0.0:
+            self.between()
             self._executor.spin_once(timeout_sec=left_s)
 
     def ask(self, script: Script) -> None:
@@ -118,6 +121,7 @@ class Observer(Node):
         :raises GraphError: if a call fails.
         """
         for _ in script:
+            self.between()
             self._executor.spin_once(timeout_sec=0.05)
 
     def begin(self, values: Mapping[str, object]) -> None:
@@ -204,6 +208,10 @@ class Observer(Node):
             if node.startswith(prefix):
                 self.diagnostics[node.removeprefix(prefix)] = (
                     status.message, {item.key: item.value for item in status.values})
+
+
+def _nothing() -> None:
+    """Do nothing between the turns of a wait."""
 
 
 def make_observer(namespace: str) -> Observer:
