@@ -60,7 +60,9 @@ def misses(motion: Motion, period_s: float, real_time_factor: float) -> dict[str
     # N periods lie between N + 1 states.
     ticks = round(motion.motion_s / period_s) + 1 if motion.first_ns is not None else 0
     ticks_settled = max(0, ticks - round(SETTLED_S / period_s))
-    unanswered = max(0, ticks - len(motion.latencies))
+    # What the actor itself counted; a report that we missed is no missed command.
+    answered = max(len(motion.latencies), int(motion.newest.get(TIMING, {}).get('ticks', 0.0)))
+    unanswered = max(0, ticks - answered)
     unanswered_settled = max(0, ticks_settled - answered_settled)
     return {'total': len(late) + unanswered, 'late': len(late), 'unanswered': unanswered,
             'skipped': motion.newest.get(TIMING, {}).get('skipped', 0.0),
