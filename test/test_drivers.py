@@ -171,3 +171,20 @@ def test_a_late_loop_integrates_the_time_but_tells_only_the_newest():
     assert late.measure().true_position.tolist() == punctual.measure().true_position.tolist()
     late.close()
     punctual.close()
+
+
+def test_after_a_reset_no_measurement_is_told_before_its_stamp_has_come():
+    robot = load_robot('cartpole')
+    simulator, told, now_s = Simulator(robot, 0), [], 1.0
+    driver = RealtimeDriver(simulator, robot, lambda stamp_ns: told.append((stamp_ns, now_s)))
+    driver.release(now_s)
+    for step in range(1, 400):
+        now_s = 1.0 + 0.005 * step
+        if step % 90 == 0:
+            driver.reset(0, now_s)
+        driver.work(now_s)
+    simulator.close()
+    gaps_ns = [after - before for (before, _), (after, _) in zip(told, told[1:], strict=False)]
+    # A timer may fire 5 % of a period early.
+    assert all(stamp_ns * 1e-9 <= at_s + 0.05 * 0.05 + 1e-9 for stamp_ns, at_s in told)
+    assert sum(gap_ns >= 100_000_000 for gap_ns in gaps_ns) == 4 and min(gaps_ns) >= 50_000_000

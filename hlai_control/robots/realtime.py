@@ -171,7 +171,9 @@ class RealtimeDriver:
         self._held.forget()
         self._gap_ticks = 2
         if not self.paused:
-            self._begin(now_s)
+            # Told when its time has come: a stamp ahead of it would make all later ones late.
+            self._pace.start(now_s, self._gap_ticks)
+            self._gap_ticks = 1
 
     def set_delay(self, ticks: int) -> None:
         """Set the action delay; the tick that the clock itself takes is one of them."""
