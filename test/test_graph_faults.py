@@ -92,6 +92,24 @@ def test_kill_of_any_node_is_safe_and_recovered(live, name):
     assert run.processes.deaths() == {**others, name: deaths + 1}, 'another one died with it'
 
 
+@pytest.mark.parametrize('name', ['cost', 'robot'])
+def test_who_dies_while_the_configurator_waits_for_all_to_join_is_brought_back(live, name):
+    run, _ = live
+    deaths = run.processes.deaths()
+    run.observer.diagnostics.pop('configurator', None)
+    os.kill(run.processes.pid('configurator'), signal.SIGKILL)
+    look_until(run, lambda: 'configurator' in run.observer.diagnostics, 20.0, 'configurator back')
+    os.kill(run.processes.pid(name), signal.SIGKILL)
+    run.observer.diagnostics.pop(name, None)
+    wanted = 'released' if name == 'robot' else 'active'
+    look_until(run, lambda: state_of(run, name) == wanted, 40.0, f'{name} {wanted}')
+    look_until(run, lambda: run.observer.phase == 'running', 20.0, 'running')
+    after = commands_so_far(run)
+    look_until(run, lambda: commands_so_far(run) > after + 5, 20.0, 'control again')
+    both = {one: deaths.get(one, 0) + 1 for one in ('configurator', name)}
+    assert run.processes.deaths() == {**deaths, **both}
+
+
 def joint_state(stamp_ns, entries, **fields):
     message = JointState(name=list(entries))
     message.header.stamp = ns_to_stamp(stamp_ns)

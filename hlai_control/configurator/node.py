@@ -88,6 +88,8 @@ class ConfiguratorNode(Node):
         self._newest_ns = 0
         self._join()
         self._phase, self._runs = IDLE, 0
+        # Whether the graph moves already: then nothing that goes wrong may end our care.
+        self._adopted = False
         self._script: Script | None = None
         self._enter(IDLE, 'started')
         if self.get_parameter('autostart').value:
@@ -126,7 +128,8 @@ class ConfiguratorNode(Node):
             self.get_logger().error(str(error))
             # A recovery that failed, of a node that died again say, is tried anew when the
             # node is next heard of; the rest of the graph goes on.
-            self._enter(RUNNING if self._phase == RUNNING else FAILED, str(error))
+            goes_on = self._phase == RUNNING or self._adopted
+            self._enter(RUNNING if goes_on else FAILED, str(error))
         return False
 
     def close(self) -> None:
@@ -148,11 +151,8 @@ class ConfiguratorNode(Node):
         """Bring everything up; a fresh run also resets robot and guard."""
         self._enter(STARTING, 'waiting for the nodes')
         self._run = read_run(self)
-        adopted = False
-        if not fresh:
-            states = yield from self._states()
-            adopted = ACTIVE in states
-        if adopted:
+        self._adopted = not fresh and ACTIVE in (yield from self._states())
+        if self._adopted:
             self._remember()
         else:
             values = {'seed': self._run.seed, 'run_dir': self._run.run_dir,
@@ -164,16 +164,24 @@ class ConfiguratorNode(Node):
             self._task, self._mode, self._newest_ns = self._run.task, RUN, 0
         self._enter(STARTING, 'configuring')
         yield from together(self._at_least_inactive(name) for name in MANAGED)
-        self._publish('adopted what was active' if adopted else 'begin')
+        self._publish('adopted what was active' if self._adopted else 'begin')
         self._enter(STARTING, 'activating')
         for name in MANAGED:
             yield from bring(self._caller, name, ACTIVE)
-        yield from wait_for(lambda: not self._missing(), self._settings.start_timeout_s,
-                            'the graph did not join')
-        if not adopted:  # a robot that somebody has paused stays so
+        yield from self._joined()
+        if not self._adopted:  # a robot that somebody has paused stays so
             yield from switch(self._caller, 'robot/pause', False)
         self._runs += 1
         self._enter(RUNNING, f'{self._run.robot}, {self._task}')
+
+    def _joined(self) -> Script:
+        """Wait until all have joined; who dies meanwhile is brought in again, or none would."""
+        deadline = wait_for(lambda: not self._missing(), self._settings.start_timeout_s,
+                            'the graph did not join')
+        for _ in deadline:
+            for name in self._came_back():
+                yield from self._recover(name)
+            yield
 
     def _remember(self) -> None:
         """Take up what an earlier process of this run had configured last."""
@@ -209,12 +217,14 @@ class ConfiguratorNode(Node):
 
     def _recover(self, name: str) -> Script:
         """Bring a respawned node back in by the path that all took."""
-        self._enter(RUNNING, f'bringing back {name}')
+        self.get_logger().warning(f'{name} came back; bringing it in')
+        self._enter(self._phase, f'bringing back {name}')
+        self._nodes.pop(name)  # what it says next is newer than what is done here
         if name == 'robot':
             yield from switch(self._caller, 'robot/pause', False)
         else:
             yield from bring(self._caller, name, ACTIVE)
-        self._enter(RUNNING, f'{name} is back')
+        self._enter(self._phase, f'{name} is back')
 
     # What is heard.
 
@@ -227,17 +237,24 @@ class ConfiguratorNode(Node):
             name = status.name.partition(':')[0].removeprefix(prefix)
             if any(spec.name == name for spec in NODES):
                 self._nodes[name] = {item.key: item.value for item in status.values}
-                self._look_after(name)
+                self._look_after()
 
-    def _look_after(self, name: str) -> None:
+    def _look_after(self) -> None:
         """Start a recovery if a node of the running graph came back empty."""
-        if self._phase != RUNNING or self._script is not None or self._run.lockstep:
-            return
-        state = self._nodes[name].get('lifecycle')
-        came_back_as = ('unreleased',) if name == 'robot' else (UNCONFIGURED, INACTIVE)
-        if state in came_back_as and (name in MANAGED or name == 'robot'):
-            self.get_logger().warning(f'{name} came back; bringing it in')
-            self._start(self._recover(name))
+        if self._phase == RUNNING and self._script is None:
+            for name in self._came_back()[:1]:
+                self._start(self._recover(name))
+
+    def _came_back(self) -> tuple[str, ...]:
+        """Name the nodes that a respawn has left out of the moving graph."""
+        if self._run.lockstep:  # a tick that a dead node owes is never made good
+            return ()
+        empty = tuple(name for name in MANAGED
+                      if self._nodes.get(name, {}).get('lifecycle') in (UNCONFIGURED, INACTIVE))
+        # Until a first start is over, the robot waits to be released.
+        moving = self._adopted or self._phase == RUNNING
+        unreleased = self._nodes.get('robot', {}).get('lifecycle') == 'unreleased'
+        return (*empty, 'robot') if moving and unreleased else empty
 
     def _missing(self) -> tuple[str, ...]:
         texts = [f'configurator: {text}' for text in self._peers.missing()]
