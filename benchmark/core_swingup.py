@@ -45,6 +45,7 @@ from hlai_control.critic.value import ValueNetwork
 from hlai_control.engine import Engine
 from hlai_control.layout import Layout
 from hlai_control.perception.kalman import KalmanEstimator
+from hlai_control.protocols import Problem
 from hlai_control.settings import (
     CriticSettings,
     PerceptionSettings,
@@ -148,8 +149,8 @@ class Run:
         self.learner = WorldModelLearner(LAYOUT, case.world_model,
                                          generator(seed, 'world_model'))
         self.sensor, self.actor = generator(seed, 'robot'), generator(seed, 'actor')
-        self.explorer = Explorer(LAYOUT, case.planner, case.cost.discount)
-        self.planner = CemPlanner(LAYOUT, case.planner, case.cost.discount)
+        self.explorer = Explorer(LAYOUT, case.planner)
+        self.planner = CemPlanner(LAYOUT, case.planner)
         self.imagined = EnsembleDynamics(LAYOUT, case.world_model,
                                          generator(seed, 'world_model'))
         cost = TaskCost(LAYOUT, case.cost)
@@ -157,7 +158,8 @@ class Run:
                                     generator(seed, 'critic'))
         self.anticipated = ValueNetwork(LAYOUT, case.critic, generator(seed, 'critic'))
         trusted = self.anticipated if case.schedule.critic_updates else None
-        self.engine = Engine(LAYOUT, self.imagined, cost, trusted, self.explorer)
+        self.engine = Engine(LAYOUT, Problem(self.imagined, cost, trusted, cost.discount),
+                             self.explorer)
         self.pending = deque([torch.zeros(1)] * LAYOUT.delay_ticks)
         self.versions: deque = deque()
         self.version = -1

@@ -38,14 +38,14 @@ NAMES = ('hybrid', 'ddp', 'mppi', 'adjoint', 'cem')
 
 def made(name: str, case: Case) -> Planner:
     """Make a planner by name."""
-    settings, discount = case.planner, case.cost.discount
+    settings = case.planner
     if name == 'hybrid':
-        return HybridPlanner(LAYOUT, settings, discount)
+        return HybridPlanner(LAYOUT, settings)
     if name == 'ddp':
-        return DdpPlanner(LAYOUT, settings.horizon, discount)
+        return DdpPlanner(LAYOUT, settings.horizon)
     if name == 'adjoint':
-        return AdjointPlanner(LAYOUT, settings.horizon, discount)
-    return (MppiPlanner if name == 'mppi' else CemPlanner)(LAYOUT, settings, discount)
+        return AdjointPlanner(LAYOUT, settings.horizon)
+    return (MppiPlanner if name == 'mppi' else CemPlanner)(LAYOUT, settings)
 
 
 def main() -> None:

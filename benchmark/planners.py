@@ -44,7 +44,7 @@ from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.cost.function import TaskCost
-from hlai_control.protocols import Dynamics, Planner
+from hlai_control.protocols import Dynamics, Planner, Problem
 from hlai_control.settings import HybridSettings, PlannerSettings
 from hlai_control.types import Budget, generator, Plan
 
@@ -117,8 +117,8 @@ class Drive:
         start = torch.tensor(self.plant.state) + noise
         budget = Budget(self.entry.cold if self.warm is None else self.entry.iterations)
         begin = time.perf_counter()
-        self.warm = self.entry.planner.plan(start, self.model, cost, None, self.warm, budget,
-                                            self.draw)
+        self.warm = self.entry.planner.plan(
+            start, Problem(self.model, cost, None, cost.discount), self.warm, budget, self.draw)
         self.spent_ms.append(1e3 * (time.perf_counter() - begin))
         with torch.inference_mode():
             self.cost += float(cost.stage(torch.tensor(self.plant.state), self.warm.actions[0]))
@@ -129,19 +129,18 @@ def entries(horizon: int) -> list[Entry]:
     """List the competitors; the first is the reference."""
     def sampling(candidates: int, elites: int = 24) -> PlannerSettings:
         return PlannerSettings(horizon=horizon, candidates=candidates, elites=elites)
-    gamma = COST.discount
-    ddp = DdpPlanner(LAYOUT, horizon, gamma)
-    lean = HybridPlanner(LAYOUT, sampling(128), gamma, HybridSettings(samples=8, starts=2))
+    ddp = DdpPlanner(LAYOUT, horizon)
+    lean = HybridPlanner(LAYOUT, sampling(128), HybridSettings(samples=8, starts=2))
     return [
-        Entry('cem-2000x5', CemPlanner(LAYOUT, sampling(2000, 100), gamma), 5, 5),
-        Entry('cem-128x3', CemPlanner(LAYOUT, sampling(128), gamma), 3, 3),
-        Entry('mppi-128x3', MppiPlanner(LAYOUT, sampling(128), gamma), 3, 3),
-        Entry('adjoint-4', AdjointPlanner(LAYOUT, horizon, gamma), 4, 40),
+        Entry('cem-2000x5', CemPlanner(LAYOUT, sampling(2000, 100)), 5, 5),
+        Entry('cem-128x3', CemPlanner(LAYOUT, sampling(128)), 3, 3),
+        Entry('mppi-128x3', MppiPlanner(LAYOUT, sampling(128)), 3, 3),
+        Entry('adjoint-4', AdjointPlanner(LAYOUT, horizon), 4, 40),
         Entry('ddp-1', ddp, 1, 12),
         Entry('ddp-2', ddp, 2, 12),
         Entry('hybrid-1', lean, 1, 12),
-        Entry('hybrid-2', HybridPlanner(LAYOUT, sampling(128), gamma), 2, 12),
-        Entry('hybrid-6', HybridPlanner(LAYOUT, sampling(128), gamma), 6, 12)]
+        Entry('hybrid-2', HybridPlanner(LAYOUT, sampling(128)), 2, 12),
+        Entry('hybrid-6', HybridPlanner(LAYOUT, sampling(128)), 6, 12)]
 
 
 def starts(count: int) -> list[list[float]]:

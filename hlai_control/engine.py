@@ -23,7 +23,7 @@ from torch import Tensor
 
 from hlai_control.errors import ShapeError
 from hlai_control.layout import Layout
-from hlai_control.protocols import CostFunction, Dynamics, Planner, ValueFunction
+from hlai_control.protocols import Planner, Problem
 from hlai_control.types import Budget, Estimate, Plan
 
 
@@ -35,16 +35,12 @@ class Engine:
     Replace a part with ``dataclasses.replace`` when a new version is due.
 
     :param layout: the robot.
-    :param dynamics: the world model.
-    :param cost: the cost.
-    :param critic: terminal value of the plan, or None.
+    :param problem: world model, cost, and the critic as terminal value.
     :param planner: chooses the commands.
     """
 
     layout: Layout
-    dynamics: Dynamics
-    cost: CostFunction
-    critic: ValueFunction | None
+    problem: Problem
     planner: Planner
 
     def decide(self, estimate: Estimate, pending: Float[Tensor, 'D A'], warm: Plan | None,
@@ -62,8 +58,7 @@ class Engine:
         :raises PlanError: if no candidate has a finite energy.
         """
         start = self.foresee(estimate, pending)
-        return self.planner.plan(start, self.dynamics, self.cost, self.critic, warm, budget,
-                                 generator)
+        return self.planner.plan(start, self.problem, warm, budget, generator)
 
     @torch.inference_mode()
     def foresee(self, estimate: Estimate, pending: Float[Tensor, 'D A']) -> Float[Tensor, ' S']:
@@ -79,7 +74,7 @@ class Engine:
             raise ShapeError(
                 f'pending commands have shape {tuple(pending.shape)}; valid: '
                 f'({self.layout.delay_ticks}, {self.layout.action_size}), (delay, actuators)')
-        state = estimate.mean.expand(self.dynamics.members, -1)
+        state = estimate.mean.expand(self.problem.dynamics.members, -1)
         for action in pending:
-            state = self.dynamics.step(state, action)
+            state = self.problem.dynamics.step(state, action)
         return state.mean(dim=0)

@@ -14,6 +14,7 @@
 
 """The six seams of the engine on one page; axis letters as in ``types``."""
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
@@ -76,16 +77,35 @@ class ValueFunction(Protocol):
         """Anticipate the cost."""
 
 
+@dataclass(frozen=True)
+class Problem:
+    """
+    What a plan minimises: F = sum over t < T of discount^t C(s[t], a[t]) + discount^T V(s[T]).
+
+    :param dynamics: the world model, which says where the commands lead.
+    :param cost: the cost C.
+    :param critic: terminal value V; None: the stage cost of the last state
+        under the last command, its lower bound.
+    :param discount: weight of the next control period, 0 .. 1.
+    """
+
+    dynamics: Dynamics
+    cost: CostFunction
+    critic: ValueFunction | None
+    discount: float
+
+
 @runtime_checkable
 class Planner(Protocol):
     """Actor: argmin over a[0..T-1] of the energy F = sum of C + V."""
 
-    def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
-             critic: ValueFunction | None, warm: Plan | None, budget: Budget,
-             generator: torch.Generator) -> Plan:
+    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
+             budget: Budget, generator: torch.Generator) -> Plan:
         """
         Plan from ``start``, refining until the budget is spent.
 
+        :param start: state at the moment the first command takes effect.
+        :param problem: what to minimise.
         :param warm: the previous tick's plan, not yet shifted.
         :raises PlanError: if no candidate has a finite energy.
         """

@@ -94,17 +94,17 @@ def random_ensemble() -> EnsembleDynamics:
     return dynamics.double()
 
 
-def total_energy(start, actions, dynamics, cost, critic, discount):
+def total_energy(start, actions, problem):
     """F as a differentiable function of the actions alone."""
-    states = roll_out(start, actions.unsqueeze(0), dynamics)
-    return energy(states, actions.unsqueeze(0), cost, critic, discount)[0]
+    states = roll_out(start, actions.unsqueeze(0), problem.dynamics)
+    return energy(states, actions.unsqueeze(0), problem)[0]
 
 
-def slope(start, actions, dynamics, cost, critic, discount):
+def slope(start, actions, problem):
     """DF / da by autograd."""
     actions = actions.clone().requires_grad_()
     found, = torch.autograd.grad(
-        total_energy(start, actions, dynamics, cost, critic, discount), actions)
+        total_energy(start, actions, problem), actions)
     return found
 
 

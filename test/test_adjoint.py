@@ -39,7 +39,7 @@ from hlai_control.actor.adjoint import AdjointPlanner, costates, lagrangian
 from hlai_control.actor.objective import Objective
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.errors import PlanError
-from hlai_control.protocols import Planner
+from hlai_control.protocols import Planner, Problem
 from hlai_control.types import Budget
 
 HANGING = torch.tensor([0.2, 0.3, 0.0, 0.0]).double()
@@ -53,11 +53,11 @@ class Upright:
 
 
 SYSTEMS = {
-    'linear': (START, Objective(LINEAR, QUADRATIC, LastStage(), 0.9)),
-    'linear without critic': (START, Objective(LINEAR, QUADRATIC, None, 0.9)),
-    'cart-pole': (HANGING, Objective(CartPole(), SWING, Upright(), 0.98)),
-    'ensemble': (HANGING, Objective(random_ensemble(), SWING, Upright(), 0.98)),
-    'ensemble without critic': (HANGING, Objective(random_ensemble(), SWING, None, 0.98)),
+    'linear': (START, Objective(Problem(LINEAR, QUADRATIC, LastStage(), 0.9))),
+    'linear without critic': (START, Objective(Problem(LINEAR, QUADRATIC, None, 0.9))),
+    'cart-pole': (HANGING, Objective(Problem(CartPole(), SWING, Upright(), 0.98))),
+    'ensemble': (HANGING, Objective(Problem(random_ensemble(), SWING, Upright(), 0.98))),
+    'ensemble without critic': (HANGING, Objective(Problem(random_ensemble(), SWING, None, 0.98))),
 }
 
 
@@ -65,11 +65,7 @@ def trajectory(name):
     start, objective = SYSTEMS[name]
     draw = torch.Generator().manual_seed(3)
     actions = 3.0 * torch.randn(10, 1, generator=draw).double()
-    return start, actions, roll_out(start, actions.unsqueeze(0), objective.dynamics)[:, 0]
-
-
-def parts(objective):
-    return objective.dynamics, objective.cost, objective.critic, objective.discount
+    return start, actions, roll_out(start, actions.unsqueeze(0), objective.problem.dynamics)[:, 0]
 
 
 @pytest.mark.parametrize('name', SYSTEMS)
@@ -77,14 +73,14 @@ def test_costates_equal_autograd_and_central_differences(name):
     objective = SYSTEMS[name][1]
     start, actions, states = trajectory(name)
     found = costates(states, actions, objective)
-    torch.testing.assert_close(found.gradient, slope(start, actions, *parts(objective)),
+    torch.testing.assert_close(found.gradient, slope(start, actions, objective.problem),
                                rtol=1e-9, atol=1e-9)
     for t in range(len(actions)):
         ends = []
         for side in (1e-5, -1e-5):
             moved = actions.clone()
             moved[t] += side
-            ends.append(float(total_energy(start, moved, *parts(objective))))
+            ends.append(float(total_energy(start, moved, objective.problem)))
         assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(
             float(found.gradient[t]), rel=1e-5, abs=1e-5)
 
@@ -93,10 +89,10 @@ def to_go(state, actions, objective, t):
     """F of each member's own course from s[t] on; what came before does not depend on it."""
     states = [state]
     for action in actions[t:]:
-        states.append(objective.dynamics.step(states[-1].unsqueeze(1), action[None])[:, 0])
+        states.append(objective.problem.dynamics.step(states[-1].unsqueeze(1), action[None])[:, 0])
     whole = torch.stack(states, dim=1).unsqueeze(1)
-    return objective.discount ** t * energy(whole, actions[None, t:], objective.cost,
-                                            objective.critic, objective.discount)[0]
+    return objective.problem.discount ** t * energy(
+        whole, actions[None, t:], objective.problem)[0]
 
 
 @pytest.mark.parametrize('name', SYSTEMS)
@@ -132,13 +128,14 @@ def test_the_lagrangian_is_flat_in_the_states(name):
     torch.testing.assert_close(by_state[:, 0], found.sensitivity[:, 0])
 
 
-def plan(planner, start, dynamics, cost, critic=None, warm=None, iterations=1):
-    return planner.plan(start, dynamics, cost, critic, warm, Budget(iterations),
-                        torch.Generator())
+def plan(planner, start, dynamics, cost, critic=None, warm=None, iterations=1,
+         discount=1.0):
+    return planner.plan(start, Problem(dynamics, cost, critic, discount), warm,
+                        Budget(iterations), torch.Generator())
 
 
 def test_finds_the_linear_quadratic_optimum():
-    planner = AdjointPlanner(WIDE, HORIZON, 1.0)
+    planner = AdjointPlanner(WIDE, HORIZON)
     assert isinstance(planner, Planner)
     found = plan(planner, START, LINEAR, QUADRATIC, LastStage(), iterations=60)
     assert lqr()[0] * (1 - 1e-12) <= found.energy <= lqr()[0] * (1 + 1e-6)
@@ -148,11 +145,12 @@ def test_finds_the_linear_quadratic_optimum():
 @pytest.mark.parametrize('critic', [None, LastStage()])
 def test_limits_hold_and_nothing_is_left_to_gain_within(critic):
     narrow = replace(MASS, action_low=(-4.0,), action_high=(2.0,))
-    planner = AdjointPlanner(narrow, HORIZON, 0.9)
+    planner = AdjointPlanner(narrow, HORIZON)
     for iterations in (1, 2, 5, 100):
-        found = plan(planner, 3.0 * START, LINEAR, QUADRATIC, critic, iterations=iterations)
+        found = plan(planner, 3.0 * START, LINEAR, QUADRATIC, critic, iterations=iterations,
+                     discount=0.9)
         assert float(found.actions.min()) >= -4.0 and float(found.actions.max()) <= 2.0
-    gradient = slope(3.0 * START, found.actions, LINEAR, QUADRATIC, critic, 0.9)
+    gradient = slope(3.0 * START, found.actions, Problem(LINEAR, QUADRATIC, critic, 0.9))
     assert float(found.actions.min()) == -4.0
     assert float(found.actions.max()) == 2.0
     assert optimality_gap(found.actions, gradient, -4.0, 2.0) < 1e-3
@@ -160,28 +158,28 @@ def test_limits_hold_and_nothing_is_left_to_gain_within(critic):
 
 @pytest.mark.parametrize('make', [CartPole, random_ensemble])
 def test_energy_never_rises_with_the_budget(make):
-    planner = AdjointPlanner(CARTPOLE, 16, 0.98)
-    energies = [plan(planner, HANGING, make(), SWING, iterations=n).energy
+    planner = AdjointPlanner(CARTPOLE, 16)
+    energies = [plan(planner, HANGING, make(), SWING, iterations=n, discount=0.98).energy
                 for n in (1, 2, 4, 8, 16)]
     assert energies == sorted(energies, reverse=True)
     assert energies[-1] < energies[0]
 
 
 def test_a_warm_start_goes_on_where_the_last_plan_ended():
-    planner = AdjointPlanner(CARTPOLE, 16, 0.98)
-    cold = plan(planner, HANGING, CartPole(), SWING, iterations=30)
-    warm = plan(planner, cold.states[1], CartPole(), SWING, warm=cold, iterations=2)
-    again = plan(planner, cold.states[1], CartPole(), SWING, iterations=2)
+    planner = AdjointPlanner(CARTPOLE, 16)
+    cold = plan(planner, HANGING, CartPole(), SWING, iterations=30, discount=0.98)
+    warm = plan(planner, cold.states[1], CartPole(), SWING, warm=cold, iterations=2, discount=0.98)
+    again = plan(planner, cold.states[1], CartPole(), SWING, iterations=2, discount=0.98)
     assert warm.energy < again.energy
 
 
 def test_same_arguments_same_plan_and_time_is_kept():
-    planner = AdjointPlanner(CARTPOLE, 16, 0.98)
-    one, two = (plan(planner, HANGING, random_ensemble(), SWING, iterations=5)
+    planner = AdjointPlanner(CARTPOLE, 16)
+    one, two = (plan(planner, HANGING, random_ensemble(), SWING, iterations=5, discount=0.98)
                 for _ in range(2))
     assert torch.equal(one.actions, two.actions)
-    late = planner.plan(HANGING, CartPole(), SWING, None, None, Budget(99, lambda: True),
-                        torch.Generator())
+    late = planner.plan(HANGING, Problem(CartPole(), SWING, None, 0.98), None,
+                        Budget(99, lambda: True), torch.Generator())
     assert late.iterations == 1
 
 
@@ -193,7 +191,8 @@ class Cliff(CartPole):
 
 
 def test_steps_that_are_not_finite_lose_and_are_counted():
-    found = plan(AdjointPlanner(CARTPOLE, 16, 0.98), HANGING, Cliff(), SWING, iterations=10)
+    found = plan(AdjointPlanner(CARTPOLE, 16), HANGING, Cliff(), SWING, iterations=10,
+                 discount=0.98)
     assert torch.isfinite(found.states).all()
     assert found.rejected > 0
     assert float(found.actions.abs().max()) <= 3.0
@@ -201,4 +200,4 @@ def test_steps_that_are_not_finite_lose_and_are_counted():
 
 def test_nothing_finite_is_an_error_and_never_a_plan():
     with pytest.raises(PlanError, match='none of 1 first trajectories'):
-        plan(AdjointPlanner(CARTPOLE, 16, 0.98), HANGING * torch.nan, CartPole(), SWING)
+        plan(AdjointPlanner(CARTPOLE, 16), HANGING * torch.nan, CartPole(), SWING, discount=0.98)

@@ -27,7 +27,7 @@ from hlai_control.actor.noise import colouring
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.spec import CostSpec, TermSpec
 from hlai_control.errors import PlanError
-from hlai_control.protocols import Planner
+from hlai_control.protocols import Planner, Problem
 from hlai_control.settings import PlannerSettings
 from hlai_control.types import Budget
 from hlai_control.world_model.linear import LinearDynamics
@@ -40,6 +40,7 @@ COST = TaskCost(MASS, CostSpec('test', 1.0, (
     TermSpec('x', 'quadratic', 'x', 1.0), TermSpec('v', 'quadratic', 'x/rate', 0.1),
     TermSpec('u', 'quadratic', 'push', 0.001))))
 START = torch.tensor([1.0, 0.0])
+PROBLEM = Problem(DYNAMICS, COST, None, 1.0)
 
 
 def random(seed: int = 0) -> torch.Generator:
@@ -51,6 +52,9 @@ class LastStage:
 
     def value(self, state: torch.Tensor) -> torch.Tensor:
         return state[..., 0].square() + 0.1 * state[..., 1].square()
+
+
+ENDED = Problem(DYNAMICS, COST, LastStage(), 1.0)
 
 
 def lqr_optimum(horizon: int) -> float:
@@ -65,9 +69,9 @@ def lqr_optimum(horizon: int) -> float:
 
 
 def test_finds_the_lqr_optimum_within_three_percent():
-    planner = CemPlanner(WIDE, SETTINGS, 1.0)
+    planner = CemPlanner(WIDE, SETTINGS)
     assert isinstance(planner, Planner)
-    plan = planner.plan(START, DYNAMICS, COST, LastStage(), None, Budget(40), random())
+    plan = planner.plan(START, ENDED, None, Budget(40), random())
     best = lqr_optimum(SETTINGS.horizon)
     assert best * (1 - 1e-5) <= plan.energy <= 1.03 * best
     # What it says it expects is what the model makes of its actions.
@@ -79,32 +83,31 @@ def test_finds_the_lqr_optimum_within_three_percent():
 
 
 def test_a_warm_start_carries_refinement_from_tick_to_tick():
-    planner, warm, gaps = CemPlanner(WIDE, SETTINGS, 1.0), None, []
+    planner, warm, gaps = CemPlanner(WIDE, SETTINGS), None, []
     for tick in range(10):
-        warm = planner.plan(START, DYNAMICS, COST, LastStage(),
-                            None if warm is None else replace(
-                                warm, actions=torch.cat([warm.actions[:1], warm.actions])),
-                            Budget(3), random(tick))
+        late = None if warm is None else replace(
+            warm, actions=torch.cat([warm.actions[:1], warm.actions]))
+        warm = planner.plan(START, ENDED, late, Budget(3), random(tick))
         gaps.append(warm.energy / lqr_optimum(SETTINGS.horizon) - 1)
     assert all(later <= earlier + 1e-6 for earlier, later in zip(gaps, gaps[1:], strict=False))
     assert gaps[-1] < 0.5 * gaps[0]
 
 
 def test_limits_are_never_exceeded_and_are_used():
-    planner = CemPlanner(MASS, SETTINGS, 1.0)
+    planner = CemPlanner(MASS, SETTINGS)
     for seed in range(5):
-        plan = planner.plan(1e3 * START, DYNAMICS, COST, None, None, Budget(3), random(seed))
+        plan = planner.plan(1e3 * START, PROBLEM, None, Budget(3), random(seed))
         assert float(plan.actions.min()) == -1.0
         assert float(plan.actions.max()) <= 2.0
 
 
 def test_same_seed_same_plan_and_budget_is_kept():
-    planner = CemPlanner(MASS, SETTINGS, 1.0)
-    one, two = (planner.plan(START, DYNAMICS, COST, None, None, Budget(3), random(4))
+    planner = CemPlanner(MASS, SETTINGS)
+    one, two = (planner.plan(START, PROBLEM, None, Budget(3), random(4))
                 for _ in range(2))
     assert torch.equal(one.actions, two.actions)
     assert one.iterations == 3
-    late = planner.plan(START, DYNAMICS, COST, None, None, Budget(99, lambda: True), random())
+    late = planner.plan(START, PROBLEM, None, Budget(99, lambda: True), random())
     assert late.iterations == 1  # there is always a first answer
 
 
@@ -123,34 +126,35 @@ def test_candidates_that_are_not_finite_lose_and_are_counted():
     cliff = Cliff(DYNAMICS.transition, DYNAMICS.control)
     white = PlannerSettings(horizon=3, candidates=128, elites=16, iterations=4, colour=0.0)
     # The middle of the limits is 0.5: the mean itself falls off the cliff.
-    plan = CemPlanner(MASS, white, 1.0).plan(
-        START, cliff, COST, None, None, Budget(4), random())
+    plan = CemPlanner(MASS, white).plan(
+        START, Problem(cliff, COST, None, 1.0), None, Budget(4), random())
     assert float(plan.actions.max()) <= 0.0
     assert plan.rejected > 0
     assert torch.isfinite(plan.states).all()
 
 
 def test_no_finite_candidate_is_an_error_and_never_a_plan():
-    planner = CemPlanner(MASS, SETTINGS, 1.0)
+    planner = CemPlanner(MASS, SETTINGS)
     with pytest.raises(PlanError, match='none of 384 candidates'):
-        planner.plan(torch.tensor([float('nan'), 0.0]), DYNAMICS, COST, None, None, Budget(3),
-                     random())
+        planner.plan(torch.tensor([float('nan'), 0.0]), PROBLEM, None, Budget(3), random())
 
 
 def test_scores_on_another_device_without_moving():
-    planner = CemPlanner(MASS, SETTINGS, 1.0)
+    planner = CemPlanner(MASS, SETTINGS)
     found = planner.score(START.to('meta'), torch.zeros(9, 12, 1, device='meta'),
-                          LinearDynamics(DYNAMICS.transition, DYNAMICS.control).to('meta'),
-                          TaskCost(MASS, CostSpec('t', 1.0, (
-                              TermSpec('x', 'quadratic', 'x', 1.0),))).to('meta'), None)
+                          Problem(LinearDynamics(DYNAMICS.transition, DYNAMICS.control).to('meta'),
+                                  TaskCost(MASS, CostSpec('t', 1.0, (
+                                      TermSpec('x', 'quadratic', 'x', 1.0),))).to('meta'),
+                                  None, 1.0))
     assert found.device.type == 'meta'
     assert found.shape == (9,)
 
 
 def test_energy_is_the_discounted_sum_by_hand():
     # From (1, 0) with u = 0 the state stays: 1 + 0.5 + 0.25 and V = 1 times 0.125.
-    planner = CemPlanner(MASS, SETTINGS, 0.5)
-    found = planner.score(START, torch.zeros(1, 3, 1), DYNAMICS, COST, LastStage())
+    planner = CemPlanner(MASS, SETTINGS)
+    found = planner.score(START, torch.zeros(1, 3, 1),
+                          Problem(DYNAMICS, COST, LastStage(), 0.5))
     assert float(found) == pytest.approx(1.875)
 
 
@@ -174,11 +178,11 @@ def test_shifting_repeats_the_last_command():
 
 
 def test_exploration_goes_on_where_it_left_off_within_limits():
-    explorer = Explorer(MASS, SETTINGS, 1.0)
+    explorer = Explorer(MASS, SETTINGS)
     assert isinstance(explorer, Planner)
     draw, warm, sent = random(), None, []
     for _ in range(200):
-        plan = explorer.plan(START, DYNAMICS, COST, None, warm, Budget(1), draw)
+        plan = explorer.plan(START, PROBLEM, warm, Budget(1), draw)
         if warm is not None:
             assert torch.equal(plan.actions[:-1], warm.actions[1:])
         warm = plan

@@ -39,7 +39,7 @@ from hlai_control.actor.ddp import DdpPlanner, follow
 from hlai_control.actor.feedback import box_qp
 from hlai_control.actor.objective import MeanDynamics
 from hlai_control.errors import PlanError
-from hlai_control.protocols import Dynamics, Planner
+from hlai_control.protocols import Dynamics, Planner, Problem
 from hlai_control.settings import DdpSettings
 from hlai_control.types import Budget
 from hlai_control.world_model.linear import LinearDynamics
@@ -48,20 +48,21 @@ HANGING = torch.tensor([0.2, 0.3, 0.0, 0.0]).double()
 EACH = DdpSettings(merge=False)
 
 
-def plan(planner, start, dynamics, cost, critic=None, warm=None, iterations=1):
-    return planner.plan(start, dynamics, cost, critic, warm, Budget(iterations),
-                        torch.Generator())
+def plan(planner, start, dynamics, cost, critic=None, warm=None, iterations=1,
+         discount=1.0):
+    return planner.plan(start, Problem(dynamics, cost, critic, discount), warm,
+                        Budget(iterations), torch.Generator())
 
 
 def test_linear_quadratic_problem_in_one_iteration():
-    planner = DdpPlanner(WIDE, HORIZON, 1.0)
+    planner = DdpPlanner(WIDE, HORIZON)
     assert isinstance(planner, Planner)
     found = plan(planner, START, LINEAR, QUADRATIC, LastStage())
     best, gains = lqr()
     assert found.iterations == 1
     assert found.energy == pytest.approx(best, rel=1e-10)
-    assert optimality_gap(found.actions, slope(START, found.actions, LINEAR, QUADRATIC,
-                                               LastStage(), 1.0), -100.0, 100.0) < 1e-8
+    gradient = slope(START, found.actions, Problem(LINEAR, QUADRATIC, LastStage(), 1.0))
+    assert optimality_gap(found.actions, gradient, -100.0, 100.0) < 1e-8
     torch.testing.assert_close(found.gains, torch.stack(gains), rtol=1e-8, atol=1e-8)
     # u = K x all along.
     torch.testing.assert_close(found.actions, torch.stack([
@@ -75,8 +76,8 @@ def test_members_that_agree_change_nothing(settings):
         members = 2
 
     twins = Twins(LINEAR.transition, LINEAR.control)
-    one = plan(DdpPlanner(WIDE, HORIZON, 1.0), START, LINEAR, QUADRATIC, LastStage())
-    two = plan(DdpPlanner(WIDE, HORIZON, 1.0, settings), START, twins, QUADRATIC, LastStage())
+    one = plan(DdpPlanner(WIDE, HORIZON), START, LINEAR, QUADRATIC, LastStage())
+    two = plan(DdpPlanner(WIDE, HORIZON, settings), START, twins, QUADRATIC, LastStage())
     torch.testing.assert_close(two.actions, one.actions)
     torch.testing.assert_close(two.gains, one.gains)
     assert two.energy == pytest.approx(one.energy)
@@ -85,9 +86,9 @@ def test_members_that_agree_change_nothing(settings):
 @pytest.mark.parametrize('critic', [None, LastStage()])
 def test_active_limits_leave_nothing_to_gain(critic):
     narrow = replace(MASS, action_low=(-4.0,), action_high=(2.0,))
-    found = plan(DdpPlanner(narrow, HORIZON, 0.9), 3.0 * START, LINEAR, QUADRATIC, critic,
-                 iterations=30)
-    gradient = slope(3.0 * START, found.actions, LINEAR, QUADRATIC, critic, 0.9)
+    found = plan(DdpPlanner(narrow, HORIZON), 3.0 * START, LINEAR, QUADRATIC, critic,
+                 iterations=30, discount=0.9)
+    gradient = slope(3.0 * START, found.actions, Problem(LINEAR, QUADRATIC, critic, 0.9))
     assert float(found.actions.min()) == -4.0
     assert float(found.actions.max()) == 2.0
     # The problem is convex: this is the optimum, and a limit's row of gains is zero.
@@ -99,27 +100,27 @@ def test_active_limits_leave_nothing_to_gain(critic):
 @pytest.mark.parametrize('make', [CartPole, random_ensemble])
 def test_ends_where_no_first_order_gain_is_left(make, settings):
     dynamics = make()
-    found = plan(DdpPlanner(CARTPOLE, 16, 0.98, settings), HANGING, dynamics, SWING,
-                 iterations=300)
+    found = plan(DdpPlanner(CARTPOLE, 16, settings), HANGING, dynamics, SWING,
+                 iterations=300, discount=0.98)
     imagined = MeanDynamics(dynamics) if settings.merge else dynamics
-    gradient = slope(HANGING, found.actions, imagined, SWING, None, 0.98)
+    gradient = slope(HANGING, found.actions, Problem(imagined, SWING, None, 0.98))
     assert optimality_gap(found.actions, gradient, -10.0, 10.0) < 2e-3
     assert found.iterations < 300
 
 
 def test_energy_never_rises_with_the_budget():
-    planner = DdpPlanner(CARTPOLE, 16, 0.98)
-    energies = [plan(planner, HANGING, CartPole(), SWING, iterations=n).energy
+    planner = DdpPlanner(CARTPOLE, 16)
+    energies = [plan(planner, HANGING, CartPole(), SWING, iterations=n, discount=0.98).energy
                 for n in range(1, 12)]
     assert energies == sorted(energies, reverse=True)
     assert energies[-1] < energies[0]
 
 
 def test_warm_start_follows_the_last_plan_with_its_gains():
-    planner = DdpPlanner(WIDE, HORIZON, 1.0)
+    planner = DdpPlanner(WIDE, HORIZON)
     last = plan(planner, START, LINEAR, QUADRATIC, LastStage())
     pushed = last.states[1] + torch.tensor([0.1, -0.2]).double()
-    objective = planner.objective(LINEAR, QUADRATIC, LastStage())
+    objective = planner.objective(Problem(LINEAR, QUADRATIC, LastStage(), 1.0))
     courses, rejected = planner.proposals(pushed, last, objective)
     assert rejected == 0
     # On the linear problem u = K x, wherever the state is.
@@ -130,9 +131,9 @@ def test_warm_start_follows_the_last_plan_with_its_gains():
 
 
 def test_shifted_plan_is_optimal_but_for_its_new_end():
-    planner = DdpPlanner(WIDE, 40, 1.0)
+    planner = DdpPlanner(WIDE, 40)
     last = plan(planner, START, LINEAR, QUADRATIC)
-    objective = planner.objective(LINEAR, QUADRATIC, None)
+    objective = planner.objective(Problem(LINEAR, QUADRATIC, None, 1.0))
     courses, _ = planner.proposals(last.states[1], last, objective)
     best = plan(planner, last.states[1], LINEAR, QUADRATIC, warm=last, iterations=3)
     assert best.energy <= courses[0].energy <= best.energy * (1 + 1e-3)
@@ -151,13 +152,13 @@ def test_feedback_stays_inside_the_limits():
 
 
 def test_same_arguments_same_plan_and_time_is_kept():
-    planner = DdpPlanner(CARTPOLE, 16, 0.98)
-    one, two = (plan(planner, HANGING, random_ensemble(), SWING, iterations=3)
+    planner = DdpPlanner(CARTPOLE, 16)
+    one, two = (plan(planner, HANGING, random_ensemble(), SWING, iterations=3, discount=0.98)
                 for _ in range(2))
     assert torch.equal(one.actions, two.actions)
     assert torch.equal(one.gains, two.gains)
-    late = planner.plan(HANGING, CartPole(), SWING, None, None, Budget(99, lambda: True),
-                        torch.Generator())
+    late = planner.plan(HANGING, Problem(CartPole(), SWING, None, 0.98), None,
+                        Budget(99, lambda: True), torch.Generator())
     assert late.iterations == 1
 
 
@@ -169,7 +170,7 @@ class Cliff(CartPole):
 
 
 def test_steps_that_are_not_finite_lose_and_are_counted():
-    found = plan(DdpPlanner(CARTPOLE, 16, 0.98), HANGING, Cliff(), SWING, iterations=10)
+    found = plan(DdpPlanner(CARTPOLE, 16), HANGING, Cliff(), SWING, iterations=10, discount=0.98)
     assert torch.isfinite(found.states).all()
     assert found.rejected > 0
     assert float(found.actions.abs().max()) <= 3.0
@@ -177,7 +178,7 @@ def test_steps_that_are_not_finite_lose_and_are_counted():
 
 def test_nothing_finite_is_an_error_and_never_a_plan():
     with pytest.raises(PlanError, match='none of 1 first trajectories'):
-        plan(DdpPlanner(CARTPOLE, 16, 0.98), HANGING * torch.nan, CartPole(), SWING)
+        plan(DdpPlanner(CARTPOLE, 16), HANGING * torch.nan, CartPole(), SWING, discount=0.98)
 
 
 def test_derivatives_that_are_not_finite_leave_the_first_plan():
@@ -186,7 +187,7 @@ def test_derivatives_that_are_not_finite_leave_the_first_plan():
             # The square root's slope at zero is infinite.
             return super().step(state, action) + 0.0 * action.abs().sqrt()
 
-    found = plan(DdpPlanner(CARTPOLE, 16, 0.98), HANGING, Kink(), SWING, iterations=99)
+    found = plan(DdpPlanner(CARTPOLE, 16), HANGING, Kink(), SWING, iterations=99, discount=0.98)
     assert (found.actions == 0.0).all()
     assert torch.isfinite(found.states).all()
 

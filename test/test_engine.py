@@ -24,6 +24,7 @@ from hlai_control.cost.function import TaskCost
 from hlai_control.cost.spec import CostSpec, TermSpec
 from hlai_control.engine import Engine
 from hlai_control.errors import ShapeError
+from hlai_control.protocols import Problem
 from hlai_control.settings import PlannerSettings
 from hlai_control.types import Budget, Estimate, generator, Plan
 from hlai_control.world_model.linear import LinearDynamics
@@ -33,7 +34,7 @@ DYNAMICS = LinearDynamics(torch.tensor([[1.0, 0.1], [0.0, 1.0]]),
                           torch.tensor([[0.005], [0.1]]))
 COST = TaskCost(MASS, CostSpec('test', 0.98, (
     TermSpec('x', 'quadratic', 'x', 1.0), TermSpec('v', 'quadratic', 'x/rate', 0.2))))
-ENGINE = Engine(MASS, DYNAMICS, COST, None, CemPlanner(MASS, SETTINGS, 0.98))
+ENGINE = Engine(MASS, Problem(DYNAMICS, COST, None, 0.98), CemPlanner(MASS, SETTINGS))
 
 
 def estimate(x: float, v: float) -> Estimate:

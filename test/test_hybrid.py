@@ -35,13 +35,14 @@ from toys import CARTPOLE
 from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.errors import PlanError
-from hlai_control.protocols import Planner
+from hlai_control.protocols import Planner, Problem
 from hlai_control.settings import HybridSettings, PlannerSettings
 from hlai_control.types import Budget
 
 SETTINGS = PlannerSettings(horizon=HORIZON)
 LONG = PlannerSettings(horizon=20)
 HANGING = torch.tensor([0.0, 0.01, 0.0, 0.0]).double()
+SWINGING = Problem(CartPole(), SWING, None, 0.98)
 
 
 def random(seed: int = 0) -> torch.Generator:
@@ -49,45 +50,47 @@ def random(seed: int = 0) -> torch.Generator:
 
 
 def test_linear_quadratic_problem_exactly():
-    planner = HybridPlanner(WIDE, SETTINGS, 1.0)
+    planner = HybridPlanner(WIDE, SETTINGS)
     assert isinstance(planner, Planner)
-    found = planner.plan(START, LINEAR, QUADRATIC, LastStage(), None, Budget(3), random())
+    problem = Problem(LINEAR, QUADRATIC, LastStage(), 1.0)
+    found = planner.plan(START, problem, None, Budget(3), random())
     assert found.energy == pytest.approx(lqr()[0], rel=1e-10)
     torch.testing.assert_close(found.gains, torch.stack(lqr()[1]), rtol=1e-8, atol=1e-8)
 
 
 def test_budget_is_shared_and_time_is_kept():
-    planner = HybridPlanner(CARTPOLE, LONG, 0.98, HybridSettings(starts=3))
+    planner = HybridPlanner(CARTPOLE, LONG, HybridSettings(starts=3))
     for iterations in (1, 2, 3, 8):
-        found = planner.plan(HANGING, CartPole(), SWING, None, None, Budget(iterations), random())
+        found = planner.plan(HANGING, SWINGING, None, Budget(iterations), random())
         assert 1 <= found.iterations <= iterations
-    late = planner.plan(HANGING, CartPole(), SWING, None, None, Budget(99, lambda: True), random())
+    late = planner.plan(HANGING, SWINGING, None, Budget(99, lambda: True), random())
     assert 1 <= late.iterations <= 33
 
 
 def test_samples_find_what_refinement_alone_does_not():
     # Hanging, within a quarter of a degree of where nothing pulls to either side.
-    alone = DdpPlanner(CARTPOLE, 20, 0.98)
-    one = alone.plan(torch.zeros(4).double(), CartPole(), SWING, None, None, Budget(30), random())
-    energies = [HybridPlanner(CARTPOLE, LONG, 0.98).plan(
-        torch.zeros(4).double(), CartPole(), SWING, None, None, Budget(30), random(seed)).energy
+    alone = DdpPlanner(CARTPOLE, 20)
+    one = alone.plan(torch.zeros(4).double(), SWINGING, None, Budget(30), random())
+    energies = [HybridPlanner(CARTPOLE, LONG).plan(
+        torch.zeros(4).double(), SWINGING, None, Budget(30), random(seed)).energy
         for seed in range(3)]
     assert max(energies) < one.energy
 
 
 def test_swings_the_known_cart_pole_up_and_holds_it():
-    planner, warm, draw = HybridPlanner(CARTPOLE, LONG, 0.98), None, random()
+    planner, warm, draw = HybridPlanner(CARTPOLE, LONG), None, random()
     state, upright = HANGING, []
     for _ in range(80):
-        warm = planner.plan(state, CartPole(), SWING, None, warm, Budget(2), draw)
+        warm = planner.plan(state, SWINGING, warm, Budget(2), draw)
         state = CartPole().step(state[None, None], warm.actions[:1])[0, 0]
         upright.append(abs(float(state[1] % (2 * pi)) - pi) < 0.2)
     assert all(upright[-20:])
 
 
 def test_limits_hold_and_same_seed_same_plan():
-    planner = HybridPlanner(CARTPOLE, LONG, 0.98)
-    one, two = (planner.plan(HANGING, random_ensemble(), SWING, None, None, Budget(4), random(4))
+    planner = HybridPlanner(CARTPOLE, LONG)
+    problem = Problem(random_ensemble(), SWING, None, 0.98)
+    one, two = (planner.plan(HANGING, problem, None, Budget(4), random(4))
                 for _ in range(2))
     assert torch.equal(one.actions, two.actions)
     assert float(one.actions.abs().max()) <= 10.0
@@ -95,15 +98,16 @@ def test_limits_hold_and_same_seed_same_plan():
 
 def test_takes_what_an_engine_hands_over():
     # The engine foresees, and the sampling planners plan, in inference mode.
-    planner, dynamics = HybridPlanner(CARTPOLE, LONG, 0.98), random_ensemble()
+    planner, dynamics = HybridPlanner(CARTPOLE, LONG), random_ensemble()
     with torch.inference_mode():
         start = HANGING.clone()
-        first = planner.plan(start, dynamics, SWING, None, None, Budget(2), random())
-        second = planner.plan(start, dynamics, SWING, None, first, Budget(2), random())
+        problem = Problem(dynamics, SWING, None, 0.98)
+        first = planner.plan(start, problem, None, Budget(2), random())
+        second = planner.plan(start, problem, first, Budget(2), random())
     assert second.energy < 2.0 * first.energy
 
 
 def test_nothing_finite_is_an_error_and_never_a_plan():
     with pytest.raises(PlanError, match='none of 65 proposals'):
-        HybridPlanner(CARTPOLE, LONG, 0.98).plan(
-            HANGING * torch.nan, CartPole(), SWING, None, None, Budget(2), random())
+        HybridPlanner(CARTPOLE, LONG).plan(
+            HANGING * torch.nan, SWINGING, None, Budget(2), random())

@@ -27,7 +27,7 @@ from hlai_control.actor.objective import Objective, Slopes
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+from hlai_control.protocols import Problem
 from hlai_control.settings import AdjointSettings
 from hlai_control.types import Budget, Plan
 
@@ -69,9 +69,8 @@ def lagrangian(states: Float[Tensor, 'E T1 S'], actions: Float[Tensor, 'T A'],
 
     :param states: any states, not only those that follow from the actions.
     """
-    gap = states[:, 1:] - objective.dynamics.step(states[:, :-1], actions)
-    total = energy(states.unsqueeze(1), actions.unsqueeze(0), objective.cost, objective.critic,
-                   objective.discount)[0]
+    gap = states[:, 1:] - objective.problem.dynamics.step(states[:, :-1], actions)
+    total = energy(states.unsqueeze(1), actions.unsqueeze(0), objective.problem)[0]
     return total + (multipliers[:, 1:] * gap).sum()
 
 
@@ -133,23 +132,21 @@ class AdjointPlanner:
 
     :param layout: limits of the commands.
     :param horizon: T.
-    :param discount: per control period.
     :param settings: memory and step sizes.
     """
 
-    def __init__(self, layout: Layout, horizon: int, discount: float,
+    def __init__(self, layout: Layout, horizon: int,
                  settings: AdjointSettings | None = None) -> None:
         """Keep the limits."""
         self._settings = settings or AdjointSettings()
-        self._horizon, self._discount = horizon, discount
+        self._horizon = horizon
         self._low, self._high = np.array(layout.action_low), np.array(layout.action_high)
         self._half = 0.5 * (self._high - self._low)
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
-             critic: ValueFunction | None, warm: Plan | None, budget: Budget,
-             generator: torch.Generator) -> Plan:
+    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
+             budget: Budget, generator: torch.Generator) -> Plan:
         """
         Plan from ``start``, refining until the budget is spent or nothing is gained.
 
@@ -159,7 +156,7 @@ class AdjointPlanner:
         :raises PlanError: if neither the previous plan nor doing nothing has
             a finite energy.
         """
-        objective = Objective(dynamics, cost, critic, self._discount)
+        objective = Objective(problem)
         point, rejected = self._begin(start.clone(), warm, objective)
         done, pairs = 0, list[tuple[Array, Array]]()
         slope = previous = None
@@ -257,7 +254,7 @@ def two_loops(slope: Float64[Array, 'T A'], pairs: Sequence[tuple[Array, Array]]
 def _best(start: Tensor, actions: Tensor, objective: Objective,
           bound: Tensor | None = None) -> tuple[_Point | None, int]:
     # The best sequence within its bound, and how many are not finite.
-    states = roll_out(start, actions, objective.dynamics)
+    states = roll_out(start, actions, objective.problem.dynamics)
     energies = objective.energies(states, actions)
     lost = int(torch.isinf(energies).sum())
     if bound is not None:

@@ -36,6 +36,7 @@ from hlai_control.critic.value import ValueNetwork
 from hlai_control.engine import Engine
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
+from hlai_control.protocols import Problem
 from hlai_control.settings import (
     CriticSettings,
     PlannerSettings,
@@ -112,8 +113,8 @@ class Agent:
     def warm_up(self, spec: CostSpec) -> None:
         """Plan for nothing a few times: the first calls of torch are slow."""
         layout, cost = self._layout, TaskCost(self._layout, spec)
-        planner = CemPlanner(layout, self._settings.planner, spec.discount)
-        engine = Engine(layout, self._dynamics, cost, self._value, planner)
+        planner = CemPlanner(layout, self._settings.planner)
+        engine = Engine(layout, Problem(self._dynamics, cost, self._value, spec.discount), planner)
         nowhere = torch.zeros(layout.state_size)
         pending = torch.zeros(layout.delay_ticks, layout.action_size)
         for _ in range(WARM_UP_PLANS):
@@ -156,9 +157,9 @@ class Agent:
             return Answer(None, None, False, 'hold was asked for')
         planner, explorer = self._planners
         exploring = self.models.version == 0 or self._configuration.mode == EXPLORE
-        engine = Engine(self._layout, self._dynamics, self._cost,
-                        self._value if self.critics.version else None,
-                        explorer if exploring else planner)
+        problem = Problem(self._dynamics, self._cost, self._value if self.critics.version
+                          else None, self._cost.discount)
+        engine = Engine(self._layout, problem, explorer if exploring else planner)
         iterations = self._configuration.iterations or budget.iterations
         try:
             self._warm = engine.decide(estimate, self.applied.pending(tick), self._warm,
@@ -186,6 +187,5 @@ class Agent:
         if (cost or configuration) and self._cost is not None and self._configuration:
             horizon = self._configuration.horizon or self._settings.planner.horizon
             settings = replace(self._settings.planner, horizon=horizon)
-            discount = self._cost.discount
-            self._planners = (CemPlanner(self._layout, settings, discount),
-                              Explorer(self._layout, settings, discount))
+            self._planners = (CemPlanner(self._layout, settings),
+                              Explorer(self._layout, settings))

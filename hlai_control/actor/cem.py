@@ -25,7 +25,7 @@ from hlai_control.actor.noise import colouring
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+from hlai_control.protocols import Problem
 from hlai_control.settings import PlannerSettings
 from hlai_control.types import Budget, Plan
 
@@ -56,12 +56,11 @@ class CemPlanner:
 
     :param layout: limits of the commands.
     :param settings: horizon, numbers of candidates, noise.
-    :param discount: per control period.
     """
 
-    def __init__(self, layout: Layout, settings: PlannerSettings, discount: float) -> None:
+    def __init__(self, layout: Layout, settings: PlannerSettings) -> None:
         """Precompute limits and the colouring matrix."""
-        self._settings, self._discount = settings, discount
+        self._settings = settings
         self._low = torch.tensor(layout.action_low)
         self._high = torch.tensor(layout.action_high)
         self._colour = colouring(settings.horizon, settings.colour)
@@ -71,9 +70,8 @@ class CemPlanner:
         self._scale = scale[:, None, None]
 
     @torch.inference_mode()
-    def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
-             critic: ValueFunction | None, warm: Plan | None, budget: Budget,
-             generator: torch.Generator) -> Plan:
+    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
+             budget: Budget, generator: torch.Generator) -> Plan:
         """
         Plan from ``start``, refining until the budget is spent.
 
@@ -86,22 +84,21 @@ class CemPlanner:
         done = 0
         while done < budget.iterations and not (done and budget.expired()):
             candidates = self._draw(search, first=done == 0, generator=generator)
-            energies = self.score(start, candidates, dynamics, cost, critic)
+            energies = self.score(start, candidates, problem)
             search = self._refine(search, candidates, energies)
             done += 1
-        return self._finish(start, search, done, dynamics, critic)
+        return self._finish(start, search, done, problem)
 
     def score(self, start: Float[Tensor, ' S'], candidates: Float[Tensor, 'K T A'],
-              dynamics: Dynamics, cost: CostFunction,
-              critic: ValueFunction | None) -> Float[Tensor, ' K']:
+              problem: Problem) -> Float[Tensor, ' K']:
         """
         Energies of action sequences; infinite where anything is not finite.
 
         :param start: state at the moment the first command takes effect.
         :param candidates: action sequences within the limits.
         """
-        states = roll_out(start, candidates, dynamics)
-        found = energy(states, candidates, cost, critic, self._discount)
+        states = roll_out(start, candidates, problem.dynamics)
+        found = energy(states, candidates, problem)
         return torch.where(torch.isfinite(found), found, torch.inf)
 
     def _begin(self, start: Tensor, warm: Plan | None) -> _Search:
@@ -142,13 +139,13 @@ class CemPlanner:
         std = torch.maximum(elites.std(dim=0), _SHRINK * search.std)
         return _Search(elites.mean(dim=0), std, elites, best.values[finite], rejected)
 
-    def _finish(self, start: Tensor, search: _Search, done: int, dynamics: Dynamics,
-                critic: ValueFunction | None) -> Plan:
+    def _finish(self, start: Tensor, search: _Search, done: int, problem: Problem) -> Plan:
         if not len(search.elites):
             raise PlanError(f'none of {search.rejected} candidates has a finite energy; '
                             'hold the safe command and check state, world model and critic')
         actions = search.elites[0]
-        states = roll_out(start, actions.unsqueeze(0), dynamics).mean(dim=0)[0]
+        states = roll_out(start, actions.unsqueeze(0), problem.dynamics).mean(dim=0)[0]
+        critic = problem.critic
         anticipated = 0.0 if critic is None else float(critic.value(states[-1]))
         return Plan(actions=actions.clone(), states=states, energy=float(search.energies[0]),
                     anticipated=anticipated, iterations=done, rejected=search.rejected)

@@ -14,7 +14,7 @@
 
 """The second-order planner: control-limited differential dynamic programming."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float, Float64
 import numpy as np
@@ -26,7 +26,7 @@ from hlai_control.actor.feedback import backward, Policy
 from hlai_control.actor.objective import MeanDynamics, Objective
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+from hlai_control.protocols import Dynamics, Problem
 from hlai_control.settings import DdpSettings
 from hlai_control.types import Budget, Plan
 
@@ -78,23 +78,21 @@ class DdpPlanner:
 
     :param layout: limits of the commands.
     :param horizon: T.
-    :param discount: per control period.
     :param settings: how members are averaged, and step sizes.
     """
 
-    def __init__(self, layout: Layout, horizon: int, discount: float,
+    def __init__(self, layout: Layout, horizon: int,
                  settings: DdpSettings | None = None) -> None:
         """Keep the limits."""
         settings = settings or DdpSettings()
-        self.horizon, self._discount, self._merge = horizon, discount, settings.merge
+        self.horizon, self._merge = horizon, settings.merge
         self._low, self._high = layout.action_low, layout.action_high
         self._sizes = 0.5 ** torch.arange(settings.step_sizes)
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
-             critic: ValueFunction | None, warm: Plan | None, budget: Budget,
-             generator: torch.Generator) -> Plan:
+    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
+             budget: Budget, generator: torch.Generator) -> Plan:
         """
         Plan from ``start``, refining until the budget is spent or nothing is gained.
 
@@ -104,7 +102,7 @@ class DdpPlanner:
         :raises PlanError: if neither the previous plan nor doing nothing has
             a finite energy.
         """
-        objective = self.objective(dynamics, cost, critic)
+        objective = self.objective(problem)
         courses, rejected = self.proposals(start.clone(), warm, objective)
         if not courses:
             raise PlanError(f'none of {rejected} first trajectories has a finite energy; hold '
@@ -112,11 +110,11 @@ class DdpPlanner:
         refined = self.refine(courses[0], objective, budget)
         return to_plan(refined, objective, rejected)
 
-    def objective(self, dynamics: Dynamics, cost: CostFunction,
-                  critic: ValueFunction | None) -> Objective:
+    def objective(self, problem: Problem) -> Objective:
         """Say what is minimised: the energy of the mean, or the mean energy."""
-        return Objective(MeanDynamics(dynamics) if self._merge else dynamics, cost, critic,
-                         self._discount)
+        if self._merge:
+            problem = replace(problem, dynamics=MeanDynamics(problem.dynamics))
+        return Objective(problem)
 
     def limits(self, like: Tensor) -> tuple[Float[Tensor, ' A'], Float[Tensor, ' A']]:
         """Return the command limits in the type and on the device of a tensor."""
@@ -152,10 +150,10 @@ class DdpPlanner:
         if noise is not None:
             base = torch.cat([base, bases[0] + noise])
             closed = torch.cat([closed, closed.new_ones(len(noise))])
-        members = objective.dynamics.members
+        members = objective.problem.dynamics.members
         split = gains.expand(members, -1, -1, -1) / members
         actions, states = follow(start, base, reference.expand(members, -1, -1), split, closed,
-                                 (low, high), objective.dynamics)
+                                 (low, high), objective.problem.dynamics)
         energies = objective.energies(states, actions)
         finite = int(torch.isfinite(energies).sum())
         order = torch.argsort(energies, stable=True)[:finite].tolist()
@@ -203,7 +201,8 @@ class DdpPlanner:
         sizes = self._sizes.to(like)
         base = course.actions + sizes[:, None, None] * forward
         actions, states = follow(course.states[0, 0], base, course.states[:, :-1], split,
-                                 torch.ones_like(sizes), self.limits(like), objective.dynamics)
+                                 torch.ones_like(sizes), self.limits(like),
+                                 objective.problem.dynamics)
         energies = objective.energies(states, actions)
         best = int(energies.argmin())
         lost = int(torch.isinf(energies).sum())

@@ -22,7 +22,7 @@ from torch import Tensor
 from hlai_control.actor.cem import shifted
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.layout import Layout
-from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+from hlai_control.protocols import Problem
 from hlai_control.settings import PlannerSettings
 from hlai_control.types import Budget, Plan
 
@@ -39,21 +39,19 @@ class Explorer:
 
     :param layout: limits of the commands.
     :param settings: the horizon.
-    :param discount: per control period.
     :param amplitude: standard deviation, as a fraction of the half range.
     """
 
-    def __init__(self, layout: Layout, settings: PlannerSettings, discount: float,
+    def __init__(self, layout: Layout, settings: PlannerSettings,
                  amplitude: float = 1.0) -> None:
         """Keep the limits."""
-        self._horizon, self._discount, self._amplitude = settings.horizon, discount, amplitude
+        self._horizon, self._amplitude = settings.horizon, amplitude
         self._low = torch.tensor(layout.action_low)
         self._high = torch.tensor(layout.action_high)
 
     @torch.inference_mode()
-    def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
-             critic: ValueFunction | None, warm: Plan | None, budget: Budget,
-             generator: torch.Generator) -> Plan:
+    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
+             budget: Budget, generator: torch.Generator) -> Plan:
         """
         Continue the random sequence of ``warm``, or begin one.
 
@@ -73,9 +71,10 @@ class Explorer:
             actions = shifted(warm.actions, self._horizon).clone()
             actions[-1] = self._push(actions[-1], middle, scale, generator)
         actions = torch.minimum(torch.maximum(actions, low), high)
-        states = roll_out(start, actions.unsqueeze(0), dynamics)
-        total = energy(states, actions.unsqueeze(0), cost, critic, self._discount)
+        states = roll_out(start, actions.unsqueeze(0), problem.dynamics)
+        total = energy(states, actions.unsqueeze(0), problem)
         mean = states.mean(dim=0)[0]
+        critic = problem.critic
         anticipated = 0.0 if critic is None else float(critic.value(mean[-1]))
         return Plan(actions=actions, states=mean, energy=float(total),
                     anticipated=anticipated, iterations=1, rejected=0)

@@ -25,7 +25,7 @@ from hlai_control.actor.noise import colouring
 from hlai_control.actor.objective import Objective
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+from hlai_control.protocols import Problem
 from hlai_control.settings import DdpSettings, HybridSettings, PlannerSettings
 from hlai_control.types import Budget, Plan
 
@@ -42,25 +42,23 @@ class HybridPlanner:
 
     :param layout: limits of the commands.
     :param settings: horizon and noise.
-    :param discount: per control period.
     :param proposing: numbers of proposals.
     :param refining: of the second-order steps.
     """
 
-    def __init__(self, layout: Layout, settings: PlannerSettings, discount: float,
+    def __init__(self, layout: Layout, settings: PlannerSettings,
                  proposing: HybridSettings | None = None,
                  refining: DdpSettings | None = None) -> None:
         """Precompute the colouring matrix."""
         self._proposing = proposing or HybridSettings()
-        self._ddp = DdpPlanner(layout, settings.horizon, discount, refining)
+        self._ddp = DdpPlanner(layout, settings.horizon, refining)
         self._spread = settings.spread
         self._colour = colouring(settings.horizon, settings.colour)
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
-             critic: ValueFunction | None, warm: Plan | None, budget: Budget,
-             generator: torch.Generator) -> Plan:
+    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
+             budget: Budget, generator: torch.Generator) -> Plan:
         """
         Plan from ``start``, refining until the budget is spent or nothing is gained.
 
@@ -70,7 +68,7 @@ class HybridPlanner:
         :param generator: on the device of ``start``.
         :raises PlanError: if no proposal has a finite energy.
         """
-        objective = self._ddp.objective(dynamics, cost, critic)
+        objective = self._ddp.objective(problem)
         count = self._proposing.cold_samples if warm is None else self._proposing.samples
         courses, rejected = self._ddp.proposals(start.clone(), warm, objective,
                                                 self._noise(count, start, generator))

@@ -24,7 +24,7 @@ from hlai_control.actor.objective import Objective
 from hlai_control.actor.rollout import roll_out
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+from hlai_control.protocols import Problem
 from hlai_control.settings import MppiSettings, PlannerSettings
 from hlai_control.types import Budget, Plan
 
@@ -43,32 +43,30 @@ class MppiPlanner:
 
     :param layout: limits of the commands.
     :param settings: horizon, number of candidates, noise.
-    :param discount: per control period.
     :param weighing: lambda.
     """
 
-    def __init__(self, layout: Layout, settings: PlannerSettings, discount: float,
+    def __init__(self, layout: Layout, settings: PlannerSettings,
                  weighing: MppiSettings | None = None) -> None:
         """Precompute the colouring matrix."""
-        self._settings, self._discount = settings, discount
+        self._settings = settings
         self._temperature = (weighing or MppiSettings()).temperature
         self._low, self._high = layout.action_low, layout.action_high
         self._colour = colouring(settings.horizon, settings.colour)
 
     @torch.inference_mode()
-    def plan(self, start: Float[Tensor, ' S'], dynamics: Dynamics, cost: CostFunction,
-             critic: ValueFunction | None, warm: Plan | None, budget: Budget,
-             generator: torch.Generator) -> Plan:
+    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
+             budget: Budget, generator: torch.Generator) -> Plan:
         """
         Plan from ``start``, refining until the budget is spent.
 
         :param start: state at the moment the first command takes effect.
-        :param cost: need not be differentiable.
+        :param problem: its cost need not be differentiable.
         :param warm: the previous tick's plan, not yet shifted.
         :param generator: on the device of ``start``.
         :raises PlanError: if no candidate has a finite energy.
         """
-        objective = Objective(dynamics, cost, critic, self._discount)
+        objective = Objective(problem)
         low, high = start.new_tensor(self._low), start.new_tensor(self._high)
         middle = (0.5 * (low + high)).expand(self._settings.horizon, -1)
         mean = middle if warm is None else shifted(warm.actions, self._settings.horizon)
@@ -79,7 +77,7 @@ class MppiPlanner:
             if done == 0:
                 tried[1] = middle
             tried = torch.clamp(tried, low, high)
-            energies = objective.energies(roll_out(start, tried, dynamics), tried)
+            energies = objective.energies(roll_out(start, tried, problem.dynamics), tried)
             rejected += int(torch.isinf(energies).sum())
             mean, best, least = self._average(tried, energies, mean, best, least)
             done += 1
@@ -107,7 +105,7 @@ class MppiPlanner:
     def _finish(self, start: Tensor, tried: Tensor, objective: Objective, done: int,
                 rejected: int) -> Plan:
         """Take the mean, unless a candidate was better than it."""
-        states = roll_out(start, tried, objective.dynamics)
+        states = roll_out(start, tried, objective.problem.dynamics)
         energies = objective.energies(states, tried)
         chosen = int(energies.argmin())
         if not bool(torch.isfinite(energies[chosen])):

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.rollout import energy
-from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+from hlai_control.protocols import Dynamics, Problem
 
 Array = np.ndarray
 
@@ -93,30 +93,24 @@ class Curvatures:
 @dataclass(frozen=True)
 class Objective:
     """
-    F = mean over E of sum over t < T of discount^t C + discount^T V, as ``rollout.energy``.
+    A problem's energy, averaged over the members, with its derivatives.
 
-    :param dynamics: the world model.
-    :param cost: the cost.
-    :param critic: terminal value; None: the stage cost of the last state
-        under the last command.
-    :param discount: per control period.
+    :param problem: what is minimised.
     """
 
-    dynamics: Dynamics
-    cost: CostFunction
-    critic: ValueFunction | None
-    discount: float
+    problem: Problem
 
     def energies(self, states: Float[Tensor, 'E K T1 S'],
                  actions: Float[Tensor, 'K T A']) -> Float[Tensor, ' K']:
         """Score trajectories; infinite where anything is not finite."""
-        found = energy(states, actions, self.cost, self.critic, self.discount)
+        found = energy(states, actions, self.problem)
         finite = torch.isfinite(found) & torch.isfinite(states).flatten(2).all(dim=2).all(dim=0)
         return torch.where(finite, found, torch.inf)
 
     def anticipated(self, states: Float[Tensor, 'E T1 S']) -> float:
         """Return the critic's value of the mean last state, 0 without a critic."""
-        return 0.0 if self.critic is None else float(self.critic.value(states[:, -1].mean(dim=0)))
+        critic = self.problem.critic
+        return 0.0 if critic is None else float(critic.value(states[:, -1].mean(dim=0)))
 
     def slopes(self, states: Float[Tensor, 'E T1 S'], actions: Float[Tensor, 'T A']) -> Slopes:
         """
@@ -138,7 +132,7 @@ class Objective:
         """
         stage, last = _points(states, actions)
         size, members = states.shape[-1], states.shape[0]
-        if self.critic is None:  # the same function: one call
+        if self.problem.critic is None:  # the same function: one call
             gradients, hessians = _gradient_and_hessian(self._stage(size),
                                                         torch.cat([stage, last]))
             gradient, last_gradient = gradients[:-members], gradients[-members:]
@@ -158,20 +152,20 @@ class Objective:
         members, horizon = states.shape[0], len(actions)
         weights = self._weights(members, horizon)
         return Slopes(
-            jacobian=_array(jacobians(self.dynamics, states[:, :-1], actions)),
+            jacobian=_array(jacobians(self.problem.dynamics, states[:, :-1], actions)),
             gradient=_array(gradient).reshape(members, horizon, -1) * weights[:-1, None],
             last_gradient=_array(last_gradient) * weights[-1])
 
     def _weights(self, members: int, horizon: int) -> Float64[Array, ' T1']:
-        return np.asarray(self.discount ** np.arange(horizon + 1) / members)
+        return np.asarray(self.problem.discount ** np.arange(horizon + 1) / members)
 
     def _stage(self, size: int) -> Callable[[Tensor], Tensor]:
-        return lambda both: self.cost.stage(both[..., :size], both[..., size:])
+        return lambda both: self.problem.cost.stage(both[..., :size], both[..., size:])
 
     def _terminal(self, size: int) -> Callable[[Tensor], Tensor]:
-        if self.critic is None:
+        if self.problem.critic is None:
             return self._stage(size)
-        value = self.critic.value
+        value = self.problem.critic.value
         return lambda both: value(both[..., :size])
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Float
 import torch
 from torch import Tensor
 
-from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
+from hlai_control.protocols import Dynamics, Problem
 
 
 def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
@@ -44,8 +44,7 @@ def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
 
 
 def energy(states: Float[Tensor, 'E K T1 S'], actions: Float[Tensor, 'K T A'],
-           cost: CostFunction, critic: ValueFunction | None,
-           discount: float) -> Float[Tensor, ' K']:
+           problem: Problem) -> Float[Tensor, ' K']:
     """
     F = sum over t < T of discount^t C(s[t], a[t]) + discount^T V(s[T]).
 
@@ -55,14 +54,14 @@ def energy(states: Float[Tensor, 'E K T1 S'], actions: Float[Tensor, 'K T A'],
 
     :param states: trajectories as :func:`roll_out` makes them.
     :param actions: the commands along them.
-    :param discount: per control period.
+    :param problem: what is minimised.
     :returns: one energy per sequence; NaN or inf where a trajectory is.
     """
-    horizon = actions.shape[1]
+    critic, discount, horizon = problem.critic, problem.discount, actions.shape[1]
     if critic is None:
         actions = torch.cat([actions, actions[:, -1:]], dim=1)
     steps = actions.shape[1]
-    stage = cost.stage(states[:, :, :steps], actions.expand(states.shape[0], -1, -1, -1))
+    stage = problem.cost.stage(states[:, :, :steps], actions.expand(states.shape[0], -1, -1, -1))
     powers = discount ** torch.arange(steps, device=states.device, dtype=states.dtype)
     total = stage @ powers
     if critic is not None:
