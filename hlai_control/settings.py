@@ -38,18 +38,36 @@ def setting(default: Any, low: float, high: float, doc: str) -> Any:
     return field(default=default, metadata={'low': low, 'high': high, 'doc': doc})
 
 
+def choice(default: Any, options: tuple[Any, ...], doc: str) -> Any:
+    """
+    Declare one field that takes one of a few values.
+
+    :param default: the default value; its type is the parameter's type.
+    :param options: the valid values, of one type.
+    :param doc: one sentence, shown by ``ros2 param describe``.
+    """
+    return field(default=default, metadata={'options': options, 'doc': doc})
+
+
 class Settings:
     """Base of all settings: checks each declared range on construction."""
 
     def __post_init__(self) -> None:
         """
-        Check every field against its range.
+        Check every field against its range or its options.
 
-        :raises SettingsError: naming the field, the value and the range.
+        :raises SettingsError: naming the field, the value and what is valid.
         """
         for item in fields(self):  # type: ignore[arg-type]
-            low, high = item.metadata['low'], item.metadata['high']
             value = getattr(self, item.name)
+            if 'options' in item.metadata:
+                if value not in item.metadata['options']:
+                    raise SettingsError(
+                        f'{type(self).__name__}.{item.name} = {value!r} is not one of '
+                        f'{", ".join(map(str, item.metadata["options"]))}: '
+                        f'{item.metadata["doc"]}')
+                continue
+            low, high = item.metadata['low'], item.metadata['high']
             if not low <= value <= high:  # also refuses NaN
                 raise SettingsError(
                     f'{type(self).__name__}.{item.name} = {value!r} is outside '
@@ -89,10 +107,15 @@ class CriticSettings(Settings):
     target_rate: float = setting(0.05, 1e-4, 1.0, 'Polyak rate of the target network.')
 
 
+# The planners by name (``actor/planners.py``).
+PLANNERS = ('hybrid', 'ddp', 'adjoint', 'mppi', 'cem')
+
+
 @dataclass(frozen=True)
 class PlannerSettings(Settings):
-    """Of the sampling planner."""
+    """Of all planners, and of the noise with which most of them search."""
 
+    kind: str = choice('hybrid', PLANNERS, f'Planner: {", ".join(PLANNERS)}.')
     horizon: int = setting(16, 1, 500, 'Horizon T [ticks].')
     candidates: int = setting(128, 4, 1_000_000, 'Candidates K per iteration.')
     elites: int = setting(24, 2, 100_000, 'Candidates that shape the next iteration.')
@@ -124,8 +147,8 @@ class AdjointSettings(Settings):
 class DdpSettings(Settings):
     """Of the second-order planner (``actor/ddp.py``)."""
 
-    merge: bool = setting(
-        True, False, True, "Plan on the mean of the members' next states; false: on the mean "
+    merge: bool = choice(
+        True, (True, False), "Plan on the mean of the members' next states; false: on the mean "
         'of their energies, each member on a trajectory of its own.')
     step_sizes: int = setting(6, 1, 64, 'Step sizes tried at once, each half the one before.')
 
@@ -206,6 +229,10 @@ GROUPS: dict[str, type[Settings]] = {
     'world_model': WorldModelSettings,
     'critic': CriticSettings,
     'planner': PlannerSettings,
+    'hybrid': HybridSettings,
+    'ddp': DdpSettings,
+    'adjoint': AdjointSettings,
+    'mppi': MppiSettings,
     'schedule': ScheduleSettings,
     'guard': GuardSettings,
     'simulation': SimulationSettings,

@@ -55,6 +55,12 @@ def test_every_setting_is_a_parameter_with_its_text_range_and_default(node):
         for item in fields(kind):
             found = node.describe_parameter(f'{group}.{item.name}')
             assert found.description == item.metadata['doc']
+            if 'options' in item.metadata:
+                assert found.type == (ParameterType.PARAMETER_BOOL if item.default is True
+                                      else ParameterType.PARAMETER_STRING)
+                assert all(str(one) in found.additional_constraints
+                           for one in item.metadata['options'])
+                continue
             integer = isinstance(item.default, int)
             assert found.type == (ParameterType.PARAMETER_INTEGER if integer
                                   else ParameterType.PARAMETER_DOUBLE)
@@ -70,6 +76,13 @@ def test_values_at_the_ends_pass_and_beyond_them_are_refused_with_a_reason(node)
             if name in ('planner.elites', 'planner.candidates'):
                 continue  # they bound each other, see below
             before = node.get_parameter(name).value
+            if 'options' in item.metadata:
+                for value in item.metadata['options']:
+                    (result,) = node.set_parameters([Parameter(name, value=value)])
+                    assert result.successful, result.reason
+                    assert getattr(read(node, kind), item.name) == value
+                node.set_parameters([Parameter(name, value=before)])
+                continue
             low, high = item.metadata['low'], item.metadata['high']
             for value in (low, high):
                 value = type(item.default)(value)
@@ -87,7 +100,7 @@ def test_values_at_the_ends_pass_and_beyond_them_are_refused_with_a_reason(node)
 @pytest.mark.parametrize(('name', 'value'), [
     ('planner.spread', nan), ('planner.spread', inf), ('planner.spread', 'wide'),
     ('planner.spread', 1), ('planner.horizon', 2.5), ('planner.horizon', True),
-    ('planner.elites', 129), ('planner.candidates', 23), ('schedule.updates', -1)])
+    ('planner.kind', 'psychic'), ('planner.kind', 1), ('planner.elites', 129), ('planner.candidates', 23), ('schedule.updates', -1)])
 def test_wrong_values_are_refused_and_change_nothing(node, name, value):
     (result,) = node.set_parameters([Parameter(name, value=value)])
     assert not result.successful

@@ -138,6 +138,9 @@ def read(node: Node, kind: type[S], changed: dict[str, object] | None = None) ->
 
 def _descriptor(item) -> ParameterDescriptor:  # type: ignore[no-untyped-def]
     text = item.metadata['doc']
+    if 'options' in item.metadata:
+        return ParameterDescriptor(description=text, additional_constraints='one of: ' + ', '.join(
+            map(str, item.metadata['options'])))
     low, high = item.metadata['low'], item.metadata['high']
     if isinstance(item.default, int):
         ranges = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]
