@@ -215,6 +215,7 @@ class SimulationSettings(Settings):
 class ConfiguratorSettings(Settings):
     """What the configurator sets the engine up with, and how it brings nodes up."""
 
+    planner: str = choice('', ('', *PLANNERS), "Planner; empty: the actor's own.")
     horizon: int = setting(0, 0, 500, "Planning horizon [ticks]; 0: the actor's own.")
     iterations: int = setting(0, 0, 100, "Refinements per plan; 0: the actor's own.")
     call_timeout_s: float = setting(10.0, 0.1, 600.0, 'Bound of one lifecycle call [s].')

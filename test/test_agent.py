@@ -20,6 +20,7 @@ import pytest
 import torch
 
 from hlai_control.actor.agent import Agent, AgentSettings, Answer
+from hlai_control.actor.planners import PlanningSettings
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, RUN
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec
@@ -29,6 +30,7 @@ from hlai_control.learning.artefact import Artefact
 from hlai_control.robots.manifest import load_robot
 from hlai_control.settings import (
     CriticSettings,
+    PLANNERS,
     PlannerSettings,
     ScheduleSettings,
     WorldModelSettings,
@@ -43,10 +45,12 @@ COST = replace(SWINGUP, terms=tuple(t for t in SWINGUP.terms if t.name != 'effor
 # Prefers a cart at the left end: another task.
 LEFT = CostSpec('left', 0.9, (replace(COST.terms[1], goal=-1.5),))
 SETTINGS = AgentSettings(
-    PlannerSettings(horizon=6, candidates=16, elites=4, iterations=2),
+    # A sampling planner with few candidates: what it was told shows in its commands.
+    PlanningSettings(PlannerSettings(kind='cem', horizon=6, candidates=16, elites=4,
+                                     iterations=2)),
     WorldModelSettings(members=2, hidden=8), CriticSettings(hidden=8),
     ScheduleSettings(publish_every=2, due_after=2, explore_ticks=6))
-GO = Configuration(1, 0, 'swingup', RUN, 0, 0, 'begin')
+GO = Configuration(1, 0, 'swingup', RUN, '', 0, 0, 'begin')
 
 
 def _agent(seed: int = 0, lockstep: bool = False, ready: bool = True) -> Agent:
@@ -169,6 +173,17 @@ def test_another_task_begins_without_the_last_plan():
 
     assert after(change=True, forget=False) == after(change=True, forget=True)
     assert after(change=False, forget=False) != after(change=False, forget=True)
+
+
+@pytest.mark.parametrize('kind', PLANNERS)
+def test_every_planner_answers_when_the_configuration_names_it(kind):
+    agent = _agent()
+    agent.models.put(_model(agent, 2))
+    agent.configurations.put(replace(GO, version=2, planner=kind, horizon=9))
+    answer = _answer(agent, 0)
+    assert answer.reason == 'planning' and answer.plan.actions.shape == (9, 1)
+    assert (answer.plan.gains is not None) == (kind in ('hybrid', 'ddp'))
+    assert float(answer.plan.actions.abs().max()) <= 10.0
 
 
 def test_hold_and_explore_are_obeyed():

@@ -23,13 +23,15 @@ import pytest
 
 from hlai_control.configurator.configuration import Configuration, from_json, MODES, RUN
 from hlai_control.errors import SignalError
+from hlai_control.settings import PLANNERS
 
-GOOD = Configuration(version=3, from_ns=50_000_000, task='swingup', mode=RUN, horizon=20,
-                     iterations=0, reason='begin')
+GOOD = Configuration(version=3, from_ns=50_000_000, task='swingup', mode=RUN, planner='',
+                     horizon=20, iterations=0, reason='begin')
 
 configurations = st.builds(
     Configuration, version=st.integers(), from_ns=st.integers(), task=st.text(),
-    mode=st.sampled_from(MODES), horizon=st.integers(0, 500), iterations=st.integers(0, 100),
+    mode=st.sampled_from(MODES), planner=st.sampled_from(('', *PLANNERS)),
+    horizon=st.integers(0, 500), iterations=st.integers(0, 100),
     reason=st.text())
 
 
@@ -43,6 +45,7 @@ def test_round_trip(configuration):
     ('version', True, 'int'), ('version', 1.0, 'int'), ('version', None, 'int'),
     ('from_ns', '0', 'int'), ('task', 5, 'str'), ('task', ['swingup'], 'str'),
     ('mode', 'walk', 'run, explore, hold'), ('mode', '', 'run, explore, hold'),
+    ('planner', 'psychic', 'hybrid, ddp'), ('planner', None, 'str'),
     ('horizon', -1, '0 .. 500'), ('horizon', 501, '0 .. 500'), ('horizon', 2.5, 'int'),
     ('iterations', -1, '0 .. 100'), ('iterations', 10 ** 30, '0 .. 100')])
 def test_wrong_values_are_refused_by_name(field, value, valid):

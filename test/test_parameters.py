@@ -100,7 +100,8 @@ def test_values_at_the_ends_pass_and_beyond_them_are_refused_with_a_reason(node)
 @pytest.mark.parametrize(('name', 'value'), [
     ('planner.spread', nan), ('planner.spread', inf), ('planner.spread', 'wide'),
     ('planner.spread', 1), ('planner.horizon', 2.5), ('planner.horizon', True),
-    ('planner.kind', 'psychic'), ('planner.kind', 1), ('planner.elites', 129), ('planner.candidates', 23), ('schedule.updates', -1)])
+    ('planner.kind', 'psychic'), ('planner.kind', 1),
+    ('planner.elites', 129), ('planner.candidates', 23), ('schedule.updates', -1)])
 def test_wrong_values_are_refused_and_change_nothing(node, name, value):
     (result,) = node.set_parameters([Parameter(name, value=value)])
     assert not result.successful

@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from hlai_control.actor.cem import CemPlanner
 from hlai_control.actor.explore import Explorer
 from hlai_control.actor.inputs import AppliedCommands, FunctionInput
+from hlai_control.actor.planners import make_planner, PlanningSettings
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
 from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.cost.function import TaskCost
@@ -36,10 +36,9 @@ from hlai_control.critic.value import ValueNetwork
 from hlai_control.engine import Engine
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import Problem
+from hlai_control.protocols import Planner, Problem
 from hlai_control.settings import (
     CriticSettings,
-    PlannerSettings,
     ScheduleSettings,
     WorldModelSettings,
 )
@@ -53,7 +52,7 @@ WARM_UP_PLANS = 3
 class AgentSettings:
     """The settings of everything that the engine is made of."""
 
-    planner: PlannerSettings
+    planning: PlanningSettings
     world_model: WorldModelSettings
     critic: CriticSettings
     schedule: ScheduleSettings
@@ -102,7 +101,7 @@ class Agent:
         self._cost: TaskCost | None = None
         self._configuration: Configuration | None = None
         self._lockstep = lockstep
-        self._planners: tuple[CemPlanner, Explorer] | None = None
+        self._planners: tuple[Planner, Explorer] | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -113,13 +112,14 @@ class Agent:
     def warm_up(self, spec: CostSpec) -> None:
         """Plan for nothing a few times: the first calls of torch are slow."""
         layout, cost = self._layout, TaskCost(self._layout, spec)
-        planner = CemPlanner(layout, self._settings.planner)
+        planner = make_planner(layout, self._settings.planning)
         engine = Engine(layout, Problem(self._dynamics, cost, self._value, spec.discount), planner)
         nowhere = torch.zeros(layout.state_size)
         pending = torch.zeros(layout.delay_ticks, layout.action_size)
+        budget = Budget(self._settings.planning.planner.iterations)
         for _ in range(WARM_UP_PLANS):
-            engine.decide(Estimate(nowhere, nowhere), pending, None,
-                          Budget(self._settings.planner.iterations), generator(0, 'warm-up'))
+            engine.decide(Estimate(nowhere, nowhere), pending, None, budget,
+                          generator(0, 'warm-up'))
 
     def put_cost(self, published: PublishedCost) -> None:
         """
@@ -185,7 +185,7 @@ class Agent:
         if configuration is not None:
             self._configuration = configuration
         if (cost or configuration) and self._cost is not None and self._configuration:
-            horizon = self._configuration.horizon or self._settings.planner.horizon
-            settings = replace(self._settings.planner, horizon=horizon)
-            self._planners = (CemPlanner(self._layout, settings),
-                              Explorer(self._layout, settings))
+            settings = self._settings.planning.configured(
+                self._configuration.planner, self._configuration.horizon)
+            self._planners = (make_planner(self._layout, settings),
+                              Explorer(self._layout, settings.planner))

@@ -29,6 +29,7 @@ from std_msgs.msg import String, UInt8MultiArray
 import torch
 
 from hlai_control.actor.agent import Agent, AgentSettings, Answer
+from hlai_control.actor.planners import PlanningSettings
 from hlai_control.configurator.configuration import from_json as read_configuration
 from hlai_control.cost.published import from_json as read_cost
 from hlai_control.cost.task import load_task
@@ -56,7 +57,11 @@ from hlai_control.ros.qos import CONTROL, FUNCTION, learner
 from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
 from hlai_control.ros.stamp_clock import StampClock
 from hlai_control.settings import (
+    AdjointSettings,
     CriticSettings,
+    DdpSettings,
+    HybridSettings,
+    MppiSettings,
     PlannerSettings,
     ScheduleSettings,
     WorldModelSettings,
@@ -74,8 +79,9 @@ class ActorNode(ManagedNode):
 
     def __init__(self) -> None:
         """Declare the parameters."""
-        super().__init__('actor', 'Planner', [PlannerSettings, WorldModelSettings,
-                                              CriticSettings, ScheduleSettings])
+        super().__init__('actor', 'Planner', [
+            PlannerSettings, HybridSettings, DdpSettings, AdjointSettings, MppiSettings,
+            WorldModelSettings, CriticSettings, ScheduleSettings])
 
     def setup(self, run: Run) -> None:
         """Build the agent, join everything, and warm torch up."""
@@ -85,10 +91,13 @@ class ActorNode(ManagedNode):
         self._run = run
         self._names = self._layout.states + tuple(
             name + STD_SUFFIX for name in self._layout.states)
-        self._iterations = read(self, PlannerSettings).iterations
+        planning = PlanningSettings(
+            read(self, PlannerSettings), read(self, HybridSettings), read(self, DdpSettings),
+            read(self, AdjointSettings), read(self, MppiSettings))
+        self._iterations = planning.planner.iterations
         self._agent = Agent(self._layout, AgentSettings(
-            read(self, PlannerSettings), read(self, WorldModelSettings),
-            read(self, CriticSettings), read(self, ScheduleSettings)), run.seed, run.lockstep)
+            planning, read(self, WorldModelSettings), read(self, CriticSettings),
+            read(self, ScheduleSettings)), run.seed, run.lockstep)
         # Zero where that is safe; a robot that holds is left to the guard by saying nothing,
         # but in lockstep every tick needs an answer.
         self._says_zero = manifest.safe_command == 'zero' or run.lockstep

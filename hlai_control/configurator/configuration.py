@@ -34,6 +34,7 @@ class Configuration:
     :param task: name or path of the task.
     :param mode: ``run``: plan, as soon as there is a world model to plan with;
         ``explore``: random commands; ``hold``: the safe command only.
+    :param planner: name of the planner; empty: the actor's own setting.
     :param horizon: planning horizon [ticks]; 0: the actor's own setting.
     :param iterations: refinements per plan; 0: the actor's own setting.
     :param reason: why this configuration was chosen, for people.
@@ -43,6 +44,7 @@ class Configuration:
     from_ns: int
     task: str
     mode: str
+    planner: str
     horizon: int
     iterations: int
     reason: str
@@ -73,7 +75,8 @@ def from_json(text: str) -> Configuration:
         raise SignalError(f'configuration.mode is {configuration.mode!r}; '
                           f'valid: {", ".join(MODES)}')
     try:
-        ConfiguratorSettings(horizon=configuration.horizon, iterations=configuration.iterations)
+        ConfiguratorSettings(planner=configuration.planner, horizon=configuration.horizon,
+                             iterations=configuration.iterations)
     except SettingsError as error:
         raise SignalError(f'not a configuration: {error}') from None
     return configuration

@@ -300,8 +300,8 @@ class ConfiguratorNode(Node):
         from_ns = self._newest_ns + REQUEST_TICKS * self._manifest.period_ns if running else 0
         text = Configuration(
             version=self._version, from_ns=from_ns, task=self._task, mode=self._mode,
-            horizon=self._settings.horizon, iterations=self._settings.iterations,
-            reason=reason).to_json()
+            planner=self._settings.planner, horizon=self._settings.horizon,
+            iterations=self._settings.iterations, reason=reason).to_json()
         if self._run.run_dir:
             path = Path(self._run.run_dir) / CONFIGURATION_FILE
             draft = path.with_suffix('.part')

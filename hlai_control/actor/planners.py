@@ -1,0 +1,75 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Which planner: all of them by the names of the setting ``planner.kind``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hlai_control.actor.adjoint import AdjointPlanner
+from hlai_control.actor.cem import CemPlanner
+from hlai_control.actor.ddp import DdpPlanner
+from hlai_control.actor.hybrid import HybridPlanner
+from hlai_control.actor.mppi import MppiPlanner
+from hlai_control.layout import Layout
+from hlai_control.protocols import Planner
+from hlai_control.settings import (
+    AdjointSettings,
+    DdpSettings,
+    HybridSettings,
+    MppiSettings,
+    PlannerSettings,
+)
+
+
+@dataclass(frozen=True)
+class PlanningSettings:
+    """
+    The settings of all planners, so that one may take another's place while the robot runs.
+
+    :param planner: which one, and what they share.
+    """
+
+    planner: PlannerSettings = PlannerSettings()
+    hybrid: HybridSettings = HybridSettings()
+    ddp: DdpSettings = DdpSettings()
+    adjoint: AdjointSettings = AdjointSettings()
+    mppi: MppiSettings = MppiSettings()
+
+    def configured(self, kind: str, horizon: int) -> 'PlanningSettings':
+        """
+        Change what a configuration may change.
+
+        :param kind: name of the planner; empty: as it is.
+        :param horizon: T [ticks]; 0: as it is.
+        :raises SettingsError: if a value is not valid.
+        """
+        return replace(self, planner=replace(self.planner, kind=kind or self.planner.kind,
+                                             horizon=horizon or self.planner.horizon))
+
+
+def make_planner(layout: Layout, settings: PlanningSettings) -> Planner:
+    """
+    Make the planner that the settings name.
+
+    :param layout: limits of the commands.
+    """
+    planner = settings.planner
+    makers: dict[str, Callable[[], Planner]] = {
+        'hybrid': lambda: HybridPlanner(layout, planner, settings.hybrid, settings.ddp),
+        'ddp': lambda: DdpPlanner(layout, planner.horizon, settings.ddp),
+        'adjoint': lambda: AdjointPlanner(layout, planner.horizon, settings.adjoint),
+        'mppi': lambda: MppiPlanner(layout, planner, settings.mppi),
+        'cem': lambda: CemPlanner(layout, planner)}
+    return makers[planner.kind]()
