@@ -21,6 +21,7 @@ from jaxtyping import Float
 import torch
 from torch import Tensor
 
+from hlai_control.settings import RiskSettings
 from hlai_control.types import Budget, Estimate, Plan
 
 
@@ -87,12 +88,15 @@ class Problem:
     :param critic: terminal value V; None: the stage cost of the last state
         under the last command, its lower bound.
     :param discount: weight of the next control period, 0 .. 1.
+    :param risk: over which scenarios F is averaged: by default over the
+        members, z at its mode.
     """
 
     dynamics: Dynamics
     cost: CostFunction
     critic: ValueFunction | None
     discount: float
+    risk: RiskSettings = RiskSettings()
 
 
 @runtime_checkable

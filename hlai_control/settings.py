@@ -108,7 +108,8 @@ class CriticSettings(Settings):
 
 
 # The planners by name (``actor/planners.py``).
-PLANNERS = ('hybrid', 'ddp', 'adjoint', 'mppi', 'cem')
+PLANNERS = ('hybrid', 'ddp', 'adjoint', 'mppi', 'icem', 'cem')
+NOISES = ('coloured', 'spline')
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,11 @@ class PlannerSettings(Settings):
     candidates: int = setting(128, 4, 1_000_000, 'Candidates K per iteration.')
     elites: int = setting(24, 2, 100_000, 'Candidates that shape the next iteration.')
     iterations: int = setting(3, 1, 100, 'Refinements per tick.')
-    colour: float = setting(1.0, 0.0, 4.0, 'Exponent beta of the noise spectrum 1/f^beta.')
+    noise: str = choice(
+        'coloured', NOISES, 'Noise of the search: coloured (a spectrum), or spline (smooth).')
+    colour: float = setting(
+        1.0, 0.0, 4.0, 'Exponent beta of the spectrum 1/f^beta of coloured noise; 0: white.')
+    knots: int = setting(5, 1, 500, 'Control points of spline noise over one horizon.')
     spread: float = setting(0.5, 1e-3, 10.0, 'Initial std, as a fraction of the half range.')
 
     def __post_init__(self) -> None:
@@ -154,6 +159,26 @@ class DdpSettings(Settings):
 
 
 @dataclass(frozen=True)
+class CemSettings(Settings):
+    """Of the cross-entropy method (``actor/cem.py``), beside PlannerSettings."""
+
+    momentum: float = setting(
+        0.1, 0.0, 0.99, 'Weight of the old mean and std beside those of the elites.')
+
+
+@dataclass(frozen=True)
+class IcemSettings(Settings):
+    """Of the improved cross-entropy method (``actor/icem.py``), beside PlannerSettings."""
+
+    kept: float = setting(
+        0.3, 0.0, 1.0, 'Fraction of the elites kept, within a tick and from tick to tick.')
+    decay: float = setting(
+        1.25, 1.0, 10.0, 'Factor by which the number of candidates falls per iteration.')
+    shrink: float = setting(
+        0.8, 0.0, 1.0, 'The std keeps at least this fraction per iteration.')
+
+
+@dataclass(frozen=True)
 class MppiSettings(Settings):
     """Of the planner that averages (``actor/mppi.py``), beside PlannerSettings."""
 
@@ -168,6 +193,26 @@ class HybridSettings(Settings):
     samples: int = setting(32, 0, 100_000, 'Random proposals beside a warm start.')
     cold_samples: int = setting(64, 0, 100_000, 'Random proposals without a warm start.')
     starts: int = setting(2, 1, 100, 'Best proposals refined without a warm start.')
+
+
+@dataclass(frozen=True)
+class RiskSettings(Settings):
+    """Of the scenarios, members and draws of z, that judge a plan (``actor/risk.py``)."""
+
+    tail: float = setting(
+        1.0, 0.0, 1.0, 'Share of the scenarios, the worst ones, whose energies are averaged '
+        '(CVaR); 1: the mean over all, 0: the worst one alone.')
+    latents: int = setting(
+        0, 0, 1000, 'Draws of the noise z per member; 0: its mode, no noise.')
+
+
+@dataclass(frozen=True)
+class CuriositySettings(Settings):
+    """Of the search for what the world model does not know (``actor/curiosity.py``)."""
+
+    weight: float = setting(
+        0.0, 0.0, 1e6, 'Cost per nat of information that a control period could have brought '
+        'and does not; 0: not curious.')
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ Axis letters, fixed once for the whole package:
 ====== =====================================================
 B      batch (training samples, or any leading axes)
 K      candidate action sequences of a sampling planner
-E      members of an ensemble
+E      members of an ensemble; of trajectories: scenarios, see ``actor/risk.py``
 T      time steps of a horizon
 S      state coordinates (positions, then rates)
 A      actuators
@@ -63,6 +63,8 @@ class Plan:
     :param rejected: candidates that lost because they were not finite.
     :param gains: feedback ``a[t] = actions[t] + gains[t] (s - states[t])``,
         or None if the planner makes none.
+    :param elites: further good sequences, best first, from which a sampling
+        planner goes on at the next tick; None if it keeps none.
     """
 
     actions: Float[Tensor, 'T A']
@@ -72,6 +74,7 @@ class Plan:
     iterations: int
     rejected: int
     gains: Float[Tensor, 'T A S'] | None = None
+    elites: Float[Tensor, 'N T A'] | None = None
 
 
 def _never() -> bool:

@@ -19,13 +19,15 @@ from jaxtyping import Float
 import torch
 from torch import Tensor
 
+from hlai_control.actor.risk import risk_weights
 from hlai_control.protocols import Dynamics, Problem
 
 
 def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
-             dynamics: Dynamics) -> Float[Tensor, 'E K T1 S']:
+             dynamics: Dynamics, latents: Float[Tensor, 'E T Z'] | None = None
+             ) -> Float[Tensor, 'E K T1 S']:
     """
-    Follow each action sequence with each ensemble member, z at its mode.
+    Follow each action sequence in each scenario, the same ones for all sequences.
 
     A member keeps to its own trajectory (TS-infinity of Chua et al. 2018,
     *Deep reinforcement learning in a handful of trials*), so that what the
@@ -33,14 +35,35 @@ def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
 
     :param start: where every trajectory begins.
     :param actions: K sequences of T commands.
+    :param latents: z of each scenario, see ``risk.draw_latents``; None: the
+        members are the scenarios, z at its mode.
     :returns: T + 1 states each, the first one ``start``.
     """
-    state = start.expand(dynamics.members, actions.shape[0], -1)
+    count = dynamics.members if latents is None else len(latents)
+    state = start.expand(count, actions.shape[0], -1)
     states = [state]
-    for action in actions.unbind(dim=1):
-        state = dynamics.step(state, action)
+    for t, action in enumerate(actions.unbind(dim=1)):
+        state = advance(state, action, dynamics, None if latents is None else latents[:, t, None])
         states.append(state)
     return torch.stack(states, dim=2)
+
+
+def advance(state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'], dynamics: Dynamics,
+            z: Float[Tensor, 'E *B Z'] | None) -> Float[Tensor, 'E *B S']:
+    """
+    Predict one control period ahead in each scenario.
+
+    :param state: each scenario's own states.
+    :param action: the commands, the same in all scenarios.
+    :param z: each scenario's own, of size 1 where it is shared; None: as in
+        :func:`roll_out`.
+    """
+    if z is None:
+        return dynamics.step(state, action)
+    # The scenarios of one member are a batch to it.
+    split = state.unflatten(0, (dynamics.members, -1))
+    wide = z.unflatten(0, split.shape[:2]).expand(*split.shape[:-1], -1)
+    return dynamics.step(split, action.expand(*split.shape[1:-1], -1), wide).flatten(0, 1)
 
 
 def energy(states: Float[Tensor, 'E K T1 S'], actions: Float[Tensor, 'K T A'],
@@ -48,14 +71,30 @@ def energy(states: Float[Tensor, 'E K T1 S'], actions: Float[Tensor, 'K T A'],
     """
     F = sum over t < T of discount^t C(s[t], a[t]) + discount^T V(s[T]).
 
-    The mean over the members is taken of the costs, not of the states:
-    disagreement is paid for. Without a critic, V is the stage cost of the
-    last state under the last command, its lower bound.
+    The mean over the scenarios, or over the worst of them as the problem's
+    risk says, is taken of the costs, not of the states: disagreement is paid
+    for.
 
     :param states: trajectories as :func:`roll_out` makes them.
     :param actions: the commands along them.
     :param problem: what is minimised.
     :returns: one energy per sequence; NaN or inf where a trajectory is.
+    """
+    total = scenario_energies(states, actions, problem)
+    if problem.risk.tail == 1.0:
+        return total.mean(dim=0)
+    return (risk_weights(total.detach(), problem.risk.tail) * total).sum(dim=0)
+
+
+def scenario_energies(states: Float[Tensor, 'E K T1 S'], actions: Float[Tensor, 'K T A'],
+                      problem: Problem) -> Float[Tensor, 'E K']:
+    """
+    F of each scenario.
+
+    Without a critic, V is the stage cost of the last state under the last
+    command, its lower bound.
+
+    :param states: trajectories as :func:`roll_out` makes them.
     """
     critic, discount, horizon = problem.critic, problem.discount, actions.shape[1]
     if critic is None:
@@ -66,4 +105,4 @@ def energy(states: Float[Tensor, 'E K T1 S'], actions: Float[Tensor, 'K T A'],
     total = stage @ powers
     if critic is not None:
         total = total + discount ** horizon * critic.value(states[:, :, -1])
-    return total.mean(dim=0)
+    return total
