@@ -1,0 +1,149 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The packaged robots beside the cart-pole: their plants are the published equations."""
+
+from collections.abc import Callable, Iterator
+from math import cos, sin
+
+import numpy as np
+import pytest
+
+from hlai_control.cost.solved import at_goal
+from hlai_control.cost.task import load_task
+from hlai_control.robots.manifest import load_robot
+from hlai_control.robots.simulator import Simulator
+
+GRAVITY = 9.81
+TASKS = (('cartpole', 'swingup'), ('pendulum', 'pendulum_swingup'),
+         ('double_cartpole', 'double_balance'), ('arm7', 'arm_reach'))
+
+
+@pytest.fixture(name='make')
+def _make() -> Iterator[Callable[[str], Simulator]]:
+    made = []
+
+    def build(robot: str) -> Simulator:
+        made.append(Simulator(load_robot(robot), 0))
+        made[-1].delay_ticks = 0
+        return made[-1]
+
+    yield build
+    for simulator in made:
+        simulator.close()
+
+
+def pendulum(state, torque):
+    """Gym's Pendulum-v1, from hanging: a uniform rod of 1 kg and 1 m about its end."""
+    angle, rate = state
+    return np.array([rate, 3.0 * torque - 1.5 * GRAVITY * sin(angle)])
+
+
+def double_cartpole(state, force):
+    """
+    M(q) q'' = f of cart and two poles, angles against the vertical, by Lagrange.
+
+    Masses m = 0.5 kg each, poles of l = 0.6 m, centres at l / 2, inertia m l^2 / 12,
+    friction 0.1 N s/m (Deisenroth 2010, appendix C.3).
+    """
+    m, length, friction = 0.5, 0.6, 0.1
+    _, one, two, v, w1, w2 = state
+    half, inertia = length / 2, m * length ** 2 / 12
+    first, second = m * half + m * length, m * half  # first moments about each hinge
+    across = m * length * half
+    mass = np.array([
+        [3 * m, first * cos(one), second * cos(two)],
+        [first * cos(one), inertia + m * half ** 2 + m * length ** 2, across * cos(one - two)],
+        [second * cos(two), across * cos(one - two), inertia + m * half ** 2]])
+    push = np.array([
+        force - friction * v + first * w1 ** 2 * sin(one) + second * w2 ** 2 * sin(two),
+        -first * GRAVITY * sin(one) - across * w2 ** 2 * sin(one - two),
+        -second * GRAVITY * sin(two) + across * w1 ** 2 * sin(one - two)])
+    return np.concatenate([[v, w1, w2], np.linalg.solve(mass, push)])
+
+
+def integrate(state, command, rates, duration_s=0.05, steps=100):
+    h = duration_s / steps
+    for _ in range(steps):
+        k1 = rates(state, command)
+        k2 = rates(state + h / 2 * k1, command)
+        k3 = rates(state + h / 2 * k2, command)
+        k4 = rates(state + h * k3, command)
+        state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return state
+
+
+def test_the_pendulum_is_gyms(make):
+    simulator, state = make('pendulum'), np.zeros(2)
+    for torque in np.random.default_rng(0).uniform(-2.0, 2.0, 40):
+        simulator.step([torque])
+        state = integrate(state, torque, pendulum)
+        now = simulator.measure()
+        found = np.array([now.true_position[0], now.true_velocity[0]])
+        assert np.abs(found - state).max() < 2e-3, (found, state)
+
+
+def test_the_double_pendulum_is_pilcos(make):
+    simulator, state = make('double_cartpole'), np.zeros(6)
+    for force in np.random.default_rng(1).uniform(-20.0, 20.0, 12):
+        simulator.step([force])
+        state = integrate(state, force, double_cartpole)
+        now = simulator.measure()
+        x, one, bend = now.true_position
+        v, w1, turn = now.true_velocity
+        found = np.array([x, one, one + bend, v, w1, w1 + turn])
+        # Within a few times the sensors' noise, though the motion is chaotic.
+        assert np.abs(found - state).max() < 2e-2, (found, state)
+
+
+def test_the_arm_follows_its_speed_commands_and_stops_at_its_limits(make):
+    simulator, manifest = make('arm7'), load_robot('arm7')
+    command = np.array([0.4, -0.3, 0.2, 0.3, -0.5, 0.6, 0.7])
+    begin = simulator.measure().true_position
+    for _ in range(10):
+        simulator.step(command)
+    now = simulator.measure()
+    assert np.abs(now.true_velocity - command).max() < 0.02
+    assert np.abs(now.true_position - begin - 0.5 * command).max() < 0.02
+    high = np.array([item.high for item in manifest.coordinates])
+    for _ in range(100):
+        simulator.step(np.full(7, 10.0))  # clamped to each actuator's limit
+        assert np.abs(simulator.measure().true_velocity).max() < 2.2
+    assert (simulator.measure().true_position <= high + 0.01).all()
+    assert simulator.measure().true_position == pytest.approx(high, abs=0.02)
+
+
+def test_the_arm_hangs_where_a_panda_does(make):
+    """Hand and shoulder of the published frames: all joints at zero, hand 0.088 m ahead."""
+    import pybullet
+    simulator = make('arm7')
+    simulator.reset(0, [0.0] * 3 + [-0.0698] + [0.0] * 3)
+    frame = pybullet.getLinkState(simulator._body, 6, computeForwardKinematics=True,
+                                  physicsClientId=simulator._client)[4]
+    # 0.333 + 0.316 up to the elbow, then 0.384 and two offsets of 0.0825, bent by 0.0698.
+    bent = 0.0698
+    x = 0.0825 - 0.0825 * cos(bent) + 0.384 * sin(bent) + 0.088 * cos(bent)
+    z = 0.649 + 0.0825 * sin(bent) + 0.384 * cos(bent) - 0.088 * sin(bent)
+    assert frame == pytest.approx((x, 0.0, z), abs=1e-4)
+
+
+@pytest.mark.parametrize(('robot', 'task'), TASKS)
+def test_each_task_is_solved_at_its_goal_and_not_at_the_start(robot, task):
+    manifest = load_robot(robot)
+    spec = load_task(task, manifest)
+    states = manifest.layout.states
+    rest = dict.fromkeys(states, 0.0)
+    begin = rest | dict(zip(manifest.layout.positions, manifest.simulation.initial, strict=True))
+    goal = rest | {target.coordinate: target.value for target in spec.goal}
+    assert at_goal(spec.solved, goal) and not at_goal(spec.solved, begin)
