@@ -37,7 +37,7 @@ from toys import CARTPOLE, MASS
 
 from hlai_control.actor.ddp import DdpPlanner, follow
 from hlai_control.actor.feedback import box_qp
-from hlai_control.actor.objective import MeanDynamics
+from hlai_control.actor.objective import MeanDynamics, Objective
 from hlai_control.errors import PlanError
 from hlai_control.protocols import Dynamics, Planner, Problem
 from hlai_control.settings import DdpSettings
@@ -120,7 +120,8 @@ def test_warm_start_follows_the_last_plan_with_its_gains():
     planner = DdpPlanner(WIDE, HORIZON)
     last = plan(planner, START, LINEAR, QUADRATIC, LastStage())
     pushed = last.states[1] + torch.tensor([0.1, -0.2]).double()
-    objective = planner.objective(Problem(LINEAR, QUADRATIC, LastStage(), 1.0))
+    objective = planner.objective(Problem(LINEAR, QUADRATIC, LastStage(), 1.0), START,
+                                  torch.Generator())
     courses, rejected = planner.proposals(pushed, last, objective)
     assert rejected == 0
     # On the linear problem u = K x, wherever the state is.
@@ -133,7 +134,8 @@ def test_warm_start_follows_the_last_plan_with_its_gains():
 def test_shifted_plan_is_optimal_but_for_its_new_end():
     planner = DdpPlanner(WIDE, 40)
     last = plan(planner, START, LINEAR, QUADRATIC)
-    objective = planner.objective(Problem(LINEAR, QUADRATIC, None, 1.0))
+    objective = planner.objective(Problem(LINEAR, QUADRATIC, None, 1.0), START,
+                                  torch.Generator())
     courses, _ = planner.proposals(last.states[1], last, objective)
     best = plan(planner, last.states[1], LINEAR, QUADRATIC, warm=last, iterations=3)
     assert best.energy <= courses[0].energy <= best.energy * (1 + 1e-3)
@@ -144,7 +146,8 @@ def test_feedback_stays_inside_the_limits():
     actions, states = follow(
         torch.tensor([1.0, 0.0]), torch.zeros(2, 5, 1), torch.zeros(1, 5, 2),
         torch.full((1, 5, 1, 2), -50.0), torch.tensor([1.0, 0.0]), (low, high),
-        LinearDynamics(LINEAR.transition.float(), LINEAR.control.float()))
+        Objective(Problem(LinearDynamics(LINEAR.transition.float(), LINEAR.control.float()),
+                          QUADRATIC, None, 1.0)))
     assert actions[0, 0] == -1.0
     assert actions[0].min() >= -1.0 and actions[0].max() <= 2.0
     assert (actions[1] == 0.0).all()

@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hlai_control.actor.cem import shifted
+from hlai_control.actor.given import shifted
 from hlai_control.actor.objective import Objective, Slopes
-from hlai_control.actor.rollout import energy, roll_out
+from hlai_control.actor.risk import draw_latents
+from hlai_control.actor.rollout import advance, energy, roll_out
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
 from hlai_control.protocols import Problem
@@ -64,12 +65,13 @@ def lagrangian(states: Float[Tensor, 'E T1 S'], actions: Float[Tensor, 'T A'],
     L = F(s, a) + sum over t of lambda[t+1]' (s[t+1] - G(s[t], a[t])).
 
     F is the discounted sum of costs and the terminal value, averaged over
-    the members. States and actions are independent here: where L is flat in
+    the scenarios. States and actions are independent here: where L is flat in
     the states and the multipliers, its slope in the actions is that of F.
 
     :param states: any states, not only those that follow from the actions.
     """
-    gap = states[:, 1:] - objective.problem.dynamics.step(states[:, :-1], actions)
+    gap = states[:, 1:] - advance(states[:, :-1], actions, objective.problem.dynamics,
+                                  objective.latents)
     total = energy(states.unsqueeze(1), actions.unsqueeze(0), objective.problem)[0]
     return total + (multipliers[:, 1:] * gap).sum()
 
@@ -152,11 +154,11 @@ class AdjointPlanner:
 
         :param start: state at the moment the first command takes effect.
         :param warm: the previous tick's plan, not yet shifted.
-        :param generator: not needed; nothing here is random.
+        :param generator: draws z, if the problem's risk asks for it.
         :raises PlanError: if neither the previous plan nor doing nothing has
             a finite energy.
         """
-        objective = Objective(problem)
+        objective = Objective(problem, draw_latents(problem, self._horizon, start, generator))
         point, rejected = self._begin(start.clone(), warm, objective)
         done, pairs = 0, list[tuple[Array, Array]]()
         slope = previous = None
@@ -254,7 +256,7 @@ def two_loops(slope: Float64[Array, 'T A'], pairs: Sequence[tuple[Array, Array]]
 def _best(start: Tensor, actions: Tensor, objective: Objective,
           bound: Tensor | None = None) -> tuple[_Point | None, int]:
     # The best sequence within its bound, and how many are not finite.
-    states = roll_out(start, actions, objective.problem.dynamics)
+    states = roll_out(start, actions, objective.problem.dynamics, objective.latents)
     energies = objective.energies(states, actions)
     lost = int(torch.isinf(energies).sum())
     if bound is not None:

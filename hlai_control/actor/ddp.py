@@ -21,12 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hlai_control.actor.cem import shifted
+from hlai_control.actor.given import shifted
 from hlai_control.actor.feedback import backward, Policy
 from hlai_control.actor.objective import MeanDynamics, Objective
+from hlai_control.actor.risk import draw_latents
+from hlai_control.actor.rollout import advance
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import Dynamics, Problem
+from hlai_control.protocols import Problem
 from hlai_control.settings import DdpSettings
 from hlai_control.types import Budget, Plan
 
@@ -39,10 +41,10 @@ _SETTLED = 1e-7
 @dataclass(frozen=True)
 class Course:
     """
-    A trajectory of each member under one action sequence.
+    A trajectory of each scenario under one action sequence.
 
     :param energy: F of it.
-    :param gains: feedback on the members' mean state, if there is any.
+    :param gains: feedback on the scenarios' mean state, if there is any.
     """
 
     actions: Float[Tensor, 'T A']
@@ -98,11 +100,11 @@ class DdpPlanner:
 
         :param start: state at the moment the first command takes effect.
         :param warm: the previous tick's plan, not yet shifted.
-        :param generator: not needed; nothing here is random.
+        :param generator: draws z, if the problem's risk asks for it.
         :raises PlanError: if neither the previous plan nor doing nothing has
             a finite energy.
         """
-        objective = self.objective(problem)
+        objective = self.objective(problem, start, generator)
         courses, rejected = self.proposals(start.clone(), warm, objective)
         if not courses:
             raise PlanError(f'none of {rejected} first trajectories has a finite energy; hold '
@@ -110,11 +112,18 @@ class DdpPlanner:
         refined = self.refine(courses[0], objective, budget)
         return to_plan(refined, objective, rejected)
 
-    def objective(self, problem: Problem) -> Objective:
-        """Say what is minimised: the energy of the mean, or the mean energy."""
-        if self._merge:
+    def objective(self, problem: Problem, start: Float[Tensor, ' S'],
+                  generator: torch.Generator) -> Objective:
+        """
+        Say what is minimised: the energy of the mean, or the mean energy.
+
+        Risk lies in what scenarios do not have in common, which a mean of
+        states would hide: then each keeps to a trajectory of its own.
+        """
+        latents = draw_latents(problem, self.horizon, start, generator)
+        if self._merge and latents is None and problem.risk.tail == 1.0:
             problem = replace(problem, dynamics=MeanDynamics(problem.dynamics))
-        return Objective(problem)
+        return Objective(problem, latents)
 
     def limits(self, like: Tensor) -> tuple[Float[Tensor, ' A'], Float[Tensor, ' A']]:
         """Return the command limits in the type and on the device of a tensor."""
@@ -150,10 +159,10 @@ class DdpPlanner:
         if noise is not None:
             base = torch.cat([base, bases[0] + noise])
             closed = torch.cat([closed, closed.new_ones(len(noise))])
-        members = objective.problem.dynamics.members
-        split = gains.expand(members, -1, -1, -1) / members
-        actions, states = follow(start, base, reference.expand(members, -1, -1), split, closed,
-                                 (low, high), objective.problem.dynamics)
+        count = objective.scenarios
+        split = gains.expand(count, -1, -1, -1) / count
+        actions, states = follow(start, base, reference.expand(count, -1, -1), split, closed,
+                                 (low, high), objective)
         energies = objective.energies(states, actions)
         finite = int(torch.isfinite(energies).sum())
         order = torch.argsort(energies, stable=True)[:finite].tolist()
@@ -201,8 +210,7 @@ class DdpPlanner:
         sizes = self._sizes.to(like)
         base = course.actions + sizes[:, None, None] * forward
         actions, states = follow(course.states[0, 0], base, course.states[:, :-1], split,
-                                 torch.ones_like(sizes), self.limits(like),
-                                 objective.problem.dynamics)
+                                 torch.ones_like(sizes), self.limits(like), objective)
         energies = objective.energies(states, actions)
         best = int(energies.argmin())
         lost = int(torch.isinf(energies).sum())
@@ -214,7 +222,7 @@ class DdpPlanner:
 
 def follow(start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
            reference: Float[Tensor, 'E T S'], gains: Float[Tensor, 'E T A S'],
-           closed: Float[Tensor, ' K'], limits: tuple[Tensor, Tensor], dynamics: Dynamics
+           closed: Float[Tensor, ' K'], limits: tuple[Tensor, Tensor], objective: Objective
            ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'E K T1 S']]:
     """
     Roll out action sequences with feedback, within the limits.
@@ -222,20 +230,22 @@ def follow(start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
     :param start: where every trajectory begins.
     :param base: commands on the reference.
     :param reference: states at which the feedback is zero.
-    :param gains: feedback on each member's deviation; they add up.
+    :param gains: feedback on each scenario's deviation; they add up.
     :param closed: factor on the feedback of each candidate.
     :param limits: least and greatest commands.
+    :param objective: says in which scenarios.
     :returns: the commands given, and the states that follow.
     """
     low, high = limits
-    state = start.expand(dynamics.members, base.shape[0], -1)
+    dynamics, latents = objective.problem.dynamics, objective.latents
+    state = start.expand(objective.scenarios, base.shape[0], -1)
     states, actions = [state], []
     weighed = gains.mT.unbind(dim=1)
     for t, (centre, command) in enumerate(zip(reference.unsqueeze(2).unbind(dim=1),
                                               base.unbind(dim=1), strict=True)):
         answer = torch.bmm(state - centre, weighed[t]).sum(dim=0)
         action = torch.clamp(torch.addcmul(command, answer, closed.unsqueeze(-1)), low, high)
-        state = dynamics.step(state, action)
+        state = advance(state, action, dynamics, None if latents is None else latents[:, t, None])
         actions.append(action)
         states.append(state)
     return torch.stack(actions, dim=1), torch.stack(states, dim=2)

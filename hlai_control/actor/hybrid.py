@@ -68,7 +68,7 @@ class HybridPlanner:
         :param generator: on the device of ``start``.
         :raises PlanError: if no proposal has a finite energy.
         """
-        objective = self._ddp.objective(problem)
+        objective = self._ddp.objective(problem, start, generator)
         count = self._proposing.cold_samples if warm is None else self._proposing.samples
         courses, rejected = self._ddp.proposals(start.clone(), warm, objective,
                                                 self._noise(count, start, generator))

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hlai_control.actor.rollout import energy
+from hlai_control.actor.risk import risk_weights
+from hlai_control.actor.rollout import energy, scenario_energies
 from hlai_control.protocols import Dynamics, Problem
 
 Array = np.ndarray
@@ -67,7 +68,7 @@ class Slopes:
     First derivatives along a trajectory; N = S + A, the state and then the action.
 
     :param jacobian: d G / d(s, a) of each member and step.
-    :param gradient: of the discounted stage costs, already divided by E.
+    :param gradient: of the discounted stage costs, already weighed by risk.
     :param last_gradient: of the terminal value with regard to s[T] and
         a[T-1] (the latter is zero with a critic).
     """
@@ -82,7 +83,7 @@ class Curvatures:
     """
     Second derivatives of the costs, projected to be positive semi-definite.
 
-    :param hessian: of the discounted stage costs, already divided by E.
+    :param hessian: of the discounted stage costs, already weighed by risk.
     :param last_hessian: of the terminal value, see :class:`Slopes`.
     """
 
@@ -93,12 +94,20 @@ class Curvatures:
 @dataclass(frozen=True)
 class Objective:
     """
-    A problem's energy, averaged over the members, with its derivatives.
+    A problem's energy, averaged over the scenarios, with its derivatives.
 
     :param problem: what is minimised.
+    :param latents: z of each scenario, see ``risk.draw_latents``; None: the
+        members are the scenarios, z at its mode.
     """
 
     problem: Problem
+    latents: Float[Tensor, 'E T Z'] | None = None
+
+    @property
+    def scenarios(self) -> int:
+        """E of the trajectories."""
+        return self.problem.dynamics.members if self.latents is None else len(self.latents)
 
     def energies(self, states: Float[Tensor, 'E K T1 S'],
                  actions: Float[Tensor, 'K T A']) -> Float[Tensor, ' K']:
@@ -141,23 +150,30 @@ class Objective:
             gradient, hessian = _gradient_and_hessian(self._stage(size), stage)
             last_gradient, last_hessian = _gradient_and_hessian(self._terminal(size), last)
         both = projected(np.concatenate([_array(hessian), _array(last_hessian)]))
-        weights = self._weights(members, len(actions))
+        weights = self._weights(states, actions)
         curved = Curvatures(
             hessian=both[:-members].reshape(members, len(actions), *both.shape[1:])
-            * weights[:-1, None, None], last_hessian=both[-members:] * weights[-1])
+            * weights[:, :-1, None, None], last_hessian=both[-members:] * weights[:, -1:, None])
         return self._slopes(states, actions, gradient, last_gradient), curved
 
     def _slopes(self, states: Tensor, actions: Tensor, gradient: Tensor,
                 last_gradient: Tensor) -> Slopes:
         members, horizon = states.shape[0], len(actions)
-        weights = self._weights(members, horizon)
+        weights = self._weights(states, actions)
         return Slopes(
-            jacobian=_array(jacobians(self.problem.dynamics, states[:, :-1], actions)),
-            gradient=_array(gradient).reshape(members, horizon, -1) * weights[:-1, None],
-            last_gradient=_array(last_gradient) * weights[-1])
+            jacobian=_array(jacobians(self.problem.dynamics, states[:, :-1], actions,
+                                      self.latents)),
+            gradient=_array(gradient).reshape(members, horizon, -1) * weights[:, :-1, None],
+            last_gradient=_array(last_gradient) * weights[:, -1:])
 
-    def _weights(self, members: int, horizon: int) -> Float64[Array, ' T1']:
-        return np.asarray(self.problem.discount ** np.arange(horizon + 1) / members)
+    def _weights(self, states: Tensor, actions: Tensor) -> Float64[Array, 'E T1']:
+        # What each stage counts in F: its scenario's weight, and the discount.
+        powers = self.problem.discount ** np.arange(len(actions) + 1)
+        tail = self.problem.risk.tail
+        if tail == 1.0:
+            return np.tile(powers / len(states), (len(states), 1))
+        energies = scenario_energies(states.unsqueeze(1), actions.unsqueeze(0), self.problem)
+        return np.asarray(_array(risk_weights(energies, tail)) * powers)
 
     def _stage(self, size: int) -> Callable[[Tensor], Tensor]:
         return lambda both: self.problem.cost.stage(both[..., :size], both[..., size:])
@@ -172,7 +188,8 @@ class Objective:
 @torch.inference_mode(False)
 @torch.enable_grad()
 def jacobians(dynamics: Dynamics, states: Float[Tensor, 'E T S'],
-              actions: Float[Tensor, 'T A']) -> Float[Tensor, 'E T S N']:
+              actions: Float[Tensor, 'T A'], latents: Float[Tensor, 'E T Z'] | None = None
+              ) -> Float[Tensor, 'E T S N']:
     """
     Differentiate all steps at once: S copies of each, one reverse pass.
 
@@ -181,15 +198,29 @@ def jacobians(dynamics: Dynamics, states: Float[Tensor, 'E T S'],
     reverse pass and 1.3 ms for dual numbers.
 
     :param states: where each step begins.
-    :param actions: the commands, the same for all members.
+    :param actions: the commands, the same in all scenarios.
+    :param latents: z of each scenario; None: the members are the scenarios.
     :returns: d s' / d(s, a).
     """
+    if latents is not None:  # the scenarios of one member are further steps to it
+        folded = (dynamics.members, -1)
+        draws = len(states) // dynamics.members
+        found = _jacobians(dynamics, states.reshape(*folded, states.shape[-1]),
+                           actions.repeat(draws, 1), latents.reshape(*folded, latents.shape[-1]))
+        return found.reshape(*states.shape, -1)
+    return _jacobians(dynamics, states, actions, None)
+
+
+def _jacobians(dynamics: Dynamics, states: Float[Tensor, 'E T S'],
+               actions: Float[Tensor, 'T A'], latents: Float[Tensor, 'E T Z'] | None
+               ) -> Float[Tensor, 'E T S N']:
     members, _, size = states.shape
     # Members share an action; each needs its own derivative, so each has its own copies.
     state = _leaf(states.unsqueeze(2).expand(-1, -1, size, -1))
     action = _leaf(actions.unsqueeze(1).expand(-1, size, -1))
     rows = []
-    ahead = dynamics.step(state, action)
+    z = None if latents is None else latents.unsqueeze(2).expand(-1, -1, size, -1)
+    ahead = dynamics.step(state, action, z)
     for member in range(members):
         total = ahead[member].diagonal(dim1=-2, dim2=-1).sum()
         last = member == members - 1
