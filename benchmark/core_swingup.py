@@ -158,8 +158,9 @@ class Run:
                                     generator(seed, 'critic'))
         self.anticipated = ValueNetwork(LAYOUT, case.critic, generator(seed, 'critic'))
         trusted = self.anticipated if case.schedule.critic_updates else None
-        self.engine = Engine(LAYOUT, Problem(self.imagined, cost, trusted, cost.discount),
-                             self.explorer)
+        self.engine = Engine(
+            LAYOUT, self.imagined, Problem(self.imagined, cost, trusted, cost.discount),
+            self.explorer)
         self.pending = deque([torch.zeros(1)] * LAYOUT.delay_ticks)
         self.versions: deque = deque()
         self.version = -1

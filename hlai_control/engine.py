@@ -23,7 +23,7 @@ from torch import Tensor
 
 from hlai_control.errors import ShapeError
 from hlai_control.layout import Layout
-from hlai_control.protocols import Planner, Problem
+from hlai_control.protocols import Dynamics, Planner, Problem
 from hlai_control.types import Budget, Estimate, Plan
 
 
@@ -35,11 +35,14 @@ class Engine:
     Replace a part with ``dataclasses.replace`` when a new version is due.
 
     :param layout: the robot.
-    :param problem: world model, cost, and the critic as terminal value.
+    :param dynamics: the world model, by control periods.
+    :param problem: what plans minimise: world model, cost, and the critic as terminal value;
+        its steps may be longer than a control period.
     :param planner: chooses the commands.
     """
 
     layout: Layout
+    dynamics: Dynamics
     problem: Problem
     planner: Planner
 
@@ -74,7 +77,7 @@ class Engine:
             raise ShapeError(
                 f'pending commands have shape {tuple(pending.shape)}; valid: '
                 f'({self.layout.delay_ticks}, {self.layout.action_size}), (delay, actuators)')
-        state = estimate.mean.expand(self.problem.dynamics.members, -1)
+        state = estimate.mean.expand(self.dynamics.members, -1)
         for action in pending:
-            state = self.problem.dynamics.step(state, action)
+            state = self.dynamics.step(state, action)
         return state.mean(dim=0)

@@ -117,7 +117,10 @@ class PlannerSettings(Settings):
     """Of all planners, and of the noise with which most of them search."""
 
     kind: str = choice('hybrid', PLANNERS, f'Planner: {", ".join(PLANNERS)}.')
-    horizon: int = setting(16, 1, 500, 'Horizon T [ticks].')
+    horizon: int = setting(16, 1, 500, 'Horizon T [planning steps].')
+    stride: int = setting(
+        1, 1, 100, 'Control periods per planning step: a fast loop looks as far ahead as a slow '
+        'one, at the same effort; each command is then planned to last so long.')
     candidates: int = setting(128, 4, 1_000_000, 'Candidates K per iteration.')
     elites: int = setting(24, 2, 100_000, 'Candidates that shape the next iteration.')
     iterations: int = setting(3, 1, 100, 'Refinements per tick.')
@@ -261,7 +264,7 @@ class ConfiguratorSettings(Settings):
     """What the configurator sets the engine up with, and how it brings nodes up."""
 
     planner: str = choice('', ('', *PLANNERS), "Planner; empty: the actor's own.")
-    horizon: int = setting(0, 0, 500, "Planning horizon [ticks]; 0: the actor's own.")
+    horizon: int = setting(0, 0, 500, "Planning horizon [planning steps]; 0: the actor's own.")
     iterations: int = setting(0, 0, 100, "Refinements per plan; 0: the actor's own.")
     call_timeout_s: float = setting(10.0, 0.1, 600.0, 'Bound of one lifecycle call [s].')
     attempts: int = setting(3, 1, 100, 'Tries of one lifecycle call.')

@@ -34,7 +34,7 @@ DYNAMICS = LinearDynamics(torch.tensor([[1.0, 0.1], [0.0, 1.0]]),
                           torch.tensor([[0.005], [0.1]]))
 COST = TaskCost(MASS, CostSpec('test', 0.98, (
     TermSpec('x', 'quadratic', 'x', 1.0), TermSpec('v', 'quadratic', 'x/rate', 0.2))))
-ENGINE = Engine(MASS, Problem(DYNAMICS, COST, None, 0.98), CemPlanner(MASS, SETTINGS))
+ENGINE = Engine(MASS, DYNAMICS, Problem(DYNAMICS, COST, None, 0.98), CemPlanner(MASS, SETTINGS))
 
 
 def estimate(x: float, v: float) -> Estimate:

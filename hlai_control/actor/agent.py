@@ -27,11 +27,12 @@ from torch import Tensor
 from hlai_control.actor.explore import Explorer
 from hlai_control.actor.inputs import AppliedCommands, FunctionInput
 from hlai_control.actor.planners import make_planner, PlanningSettings
+from hlai_control.actor.stride import unshifted
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
 from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import PublishedCost
-from hlai_control.cost.spec import CostSpec
+from hlai_control.cost.spec import CostSpec, strided
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.engine import Engine
 from hlai_control.errors import PlanError
@@ -92,6 +93,11 @@ class Agent:
         self._generator = generator(seed, 'actor')
         self._dynamics = EnsembleDynamics(layout, settings.world_model,
                                           generator(seed, 'world_model'))
+        # The accelerations are the same whatever the period over which they are integrated.
+        stride = settings.planning.planner.stride
+        self._ahead = self._dynamics if stride == 1 else EnsembleDynamics(
+            replace(layout, period_s=stride * layout.period_s), settings.world_model,
+            generator(seed, 'world_model'))
         self._value = ValueNetwork(layout, settings.critic, generator(seed, 'critic'))
         self.model_like, self.critic_like = self._dynamics.export(), self._value.export()
         self.models = FunctionInput(settings.schedule, lockstep)
@@ -113,7 +119,8 @@ class Agent:
         """Plan for nothing a few times: the first calls of torch are slow."""
         layout, cost = self._layout, TaskCost(self._layout, spec)
         planner = make_planner(layout, self._settings.planning)
-        engine = Engine(layout, Problem(self._dynamics, cost, self._value, spec.discount), planner)
+        engine = Engine(layout, self._dynamics,
+                        Problem(self._ahead, cost, self._value, spec.discount), planner)
         nowhere = torch.zeros(layout.state_size)
         pending = torch.zeros(layout.delay_ticks, layout.action_size)
         budget = Budget(self._settings.planning.planner.iterations)
@@ -157,12 +164,15 @@ class Agent:
             return Answer(None, None, False, 'hold was asked for')
         planner, explorer = self._planners
         exploring = self.models.version == 0 or self._configuration.mode == EXPLORE
-        problem = Problem(self._dynamics, self._cost, self._value if self.critics.version
+        problem = Problem(self._ahead, self._cost, self._value if self.critics.version
                           else None, self._cost.discount)
-        engine = Engine(self._layout, problem, explorer if exploring else planner)
+        engine = Engine(self._layout, self._dynamics, problem,
+                        explorer if exploring else planner)
         iterations = self._configuration.iterations or budget.iterations
+        stride = self._settings.planning.planner.stride
+        warm = self._warm if self._warm is None or tick % stride == 0 else unshifted(self._warm)
         try:
-            self._warm = engine.decide(estimate, self.applied.pending(tick), self._warm,
+            self._warm = engine.decide(estimate, self.applied.pending(tick), warm,
                                        replace(budget, iterations=iterations), self._generator)
         except PlanError as error:
             self._warm = None
@@ -176,12 +186,15 @@ class Agent:
             self.applied.first_tick = tick
         if (model := self.models.advance(tick)) is not None:
             self._dynamics.load(model.tensors)
+            if self._ahead is not self._dynamics:
+                self._ahead.load(model.tensors)
         if (critic := self.critics.advance(tick)) is not None:
             self._value.load(critic.tensors)
         cost = self.costs.advance(stamp_ns)
         configuration = self.configurations.advance(stamp_ns)
         if cost is not None:
-            self._cost, self._warm = TaskCost(self._layout, cost.spec), None
+            stride = self._settings.planning.planner.stride
+            self._cost, self._warm = TaskCost(self._layout, strided(cost.spec, stride)), None
         if configuration is not None:
             self._configuration = configuration
         if (cost or configuration) and self._cost is not None and self._configuration:

@@ -30,7 +30,7 @@ For an angle, ``saturating`` takes d^2 = 2 (1 - cos(x - goal)), which is
 is PILCO's, Deisenroth and Rasmussen 2011).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from hlai_control.errors import SettingsError
@@ -105,3 +105,15 @@ class CostSpec:
         if not names or len(set(names)) < len(names):
             raise SettingsError(
                 f'task {self.task!r}: terms named {names}; valid: one or more, each name once')
+
+
+def strided(spec: CostSpec, stride: int) -> CostSpec:
+    """
+    Return the cost of steps that last several control periods.
+
+    :param stride: control periods per step.
+    """
+    if stride == 1:
+        return spec
+    return replace(spec, discount=spec.discount ** stride, terms=tuple(
+        replace(term, weight=stride * term.weight) for term in spec.terms))
