@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hlai_control.actor.given import shifted
+from hlai_control.actor.cem import shifted
 from hlai_control.actor.feedback import backward, Policy
 from hlai_control.actor.objective import MeanDynamics, Objective
 from hlai_control.actor.risk import draw_latents
@@ -34,6 +34,9 @@ from hlai_control.types import Budget, Plan
 
 # Damping after a failure: from none to the first, then by the factor, up to the last.
 _FIRST, _FACTOR, _LAST = 1e-2, 10.0, 1e6
+# The share by which the weights of scenarios follow those seen ahead, and how often the step
+# is looked for anew because of that before it is damped.
+_SHARE, _ANEW = 1.0 / 3.0, 6
 # A refinement that gains less than this, as a fraction of the energy, was the last one.
 _SETTLED = 1e-7
 
@@ -75,6 +78,12 @@ class DdpPlanner:
 
     The plan carries feedback gains. The previous plan is followed with its
     gains, moved on by one tick, from where the robot really is.
+
+    The worst of several scenarios is an energy with kinks: where two are
+    equally bad, the gradient of the worst is no way down for both. So the
+    weights of the scenarios move by a part only towards those that hold where
+    the last step led (fictitious play: Brown 1951, *Iterative solution of
+    games by fictitious play*), and stop where what is bad is shared.
 
     The backward pass runs in float64 on the CPU.
 
@@ -178,32 +187,37 @@ class DdpPlanner:
 
         :param course: where to begin; it is returned if nothing is better.
         """
-        done, rejected, damping, local = 0, 0, 0.0, None
+        done, rejected, damping, local, anew = 0, 0, 0.0, None, 0
+        weights = objective.weights(course.states, course.actions)
         while done < budget.iterations and not (done and budget.expired()):
             done += 1
-            local = local or objective.expansion(course.states, course.actions)
+            local = local or objective.expansion(course.states, course.actions, weights)
             low, high = self.limits(course.actions)
             policy = backward(*local, _numpy(low - course.actions), _numpy(high - course.actions),
                               damping)
-            better = None
-            if policy is not None:
-                better, lost = self._search(course, policy, objective)
-                rejected += lost
-            if better is None:
+            tried, lost = (None, 0) if policy is None else self._search(course, policy, objective)
+            rejected += lost
+            ahead = weights if tried is None else objective.weights(tried.states, tried.actions)
+            shared = weights + _SHARE * (ahead - weights)
+            if tried is None or not tried.energy <= course.energy:
+                if anew < _ANEW and (shared != weights).any():
+                    weights, local, anew = shared, None, anew + 1
+                    continue
                 damping = max(_FACTOR * damping, _FIRST)
                 if damping > _LAST:
                     break
                 continue
-            gained = course.energy - better.energy
-            settled = not damping and gained <= _SETTLED * (abs(better.energy) + _SETTLED)
-            course, local, damping = better, None, _relaxed(damping)
+            gained = course.energy - tried.energy
+            settled = not damping and gained <= _SETTLED * (abs(tried.energy) + _SETTLED)
+            course, local, damping = tried, None, _relaxed(damping)
+            weights, anew = shared, 0
             if settled:
                 break
         return Refined(course, done, rejected)
 
     def _search(self, course: Course, policy: Policy,
                 objective: Objective) -> tuple[Course | None, int]:
-        """Roll out all step sizes at once; return the best if it is no worse than before."""
+        """Roll out all step sizes at once; return the best, and how many are not finite."""
         like = course.actions
         forward = torch.from_numpy(policy.feedforward).to(like)
         split = torch.from_numpy(policy.feedback).to(like)
@@ -214,7 +228,7 @@ class DdpPlanner:
         energies = objective.energies(states, actions)
         best = int(energies.argmin())
         lost = int(torch.isinf(energies).sum())
-        if not float(energies[best]) <= course.energy:
+        if lost == len(energies):
             return None, lost
         return Course(actions[best], states[:, best], float(energies[best]),
                       split.sum(dim=0)), lost

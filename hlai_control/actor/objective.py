@@ -125,19 +125,30 @@ class Objective:
         """
         Differentiate once: all steps and members in one batched call.
 
-        :param states: a trajectory of each member under ``actions``.
+        :param states: a trajectory of each scenario under ``actions``.
         """
         stage, last = _points(states, actions)
         size = states.shape[-1]
         return self._slopes(states, actions, _gradient(self._stage(size), stage),
-                            _gradient(self._terminal(size), last))
+                            _gradient(self._terminal(size), last),
+                            self.weights(states, actions))
 
-    def expansion(self, states: Float[Tensor, 'E T1 S'],
-                  actions: Float[Tensor, 'T A']) -> tuple[Slopes, Curvatures]:
+    def weights(self, states: Float[Tensor, 'E T1 S'],
+                actions: Float[Tensor, 'T A']) -> Float64[Array, ' E']:
+        """Say what each scenario counts in F, see ``risk.risk_weights``."""
+        tail = self.problem.risk.tail
+        if tail == 1.0:
+            return np.full(len(states), 1.0 / len(states))
+        energies = scenario_energies(states.unsqueeze(1), actions.unsqueeze(0), self.problem)
+        return _array(risk_weights(energies, tail)[:, 0])
+
+    def expansion(self, states: Float[Tensor, 'E T1 S'], actions: Float[Tensor, 'T A'],
+                  weights: Float64[Array, ' E']) -> tuple[Slopes, Curvatures]:
         """
         Differentiate the costs twice and the world model once, in one batched call each.
 
-        :param states: a trajectory of each member under ``actions``.
+        :param states: a trajectory of each scenario under ``actions``.
+        :param weights: what each scenario counts.
         """
         stage, last = _points(states, actions)
         size, members = states.shape[-1], states.shape[0]
@@ -150,30 +161,24 @@ class Objective:
             gradient, hessian = _gradient_and_hessian(self._stage(size), stage)
             last_gradient, last_hessian = _gradient_and_hessian(self._terminal(size), last)
         both = projected(np.concatenate([_array(hessian), _array(last_hessian)]))
-        weights = self._weights(states, actions)
+        counted = weights[:, None] * self._powers(actions)
         curved = Curvatures(
             hessian=both[:-members].reshape(members, len(actions), *both.shape[1:])
-            * weights[:, :-1, None, None], last_hessian=both[-members:] * weights[:, -1:, None])
-        return self._slopes(states, actions, gradient, last_gradient), curved
+            * counted[:, :-1, None, None], last_hessian=both[-members:] * counted[:, -1:, None])
+        return self._slopes(states, actions, gradient, last_gradient, weights), curved
 
     def _slopes(self, states: Tensor, actions: Tensor, gradient: Tensor,
-                last_gradient: Tensor) -> Slopes:
+                last_gradient: Tensor, weights: Array) -> Slopes:
         members, horizon = states.shape[0], len(actions)
-        weights = self._weights(states, actions)
+        counted = weights[:, None] * self._powers(actions)
         return Slopes(
             jacobian=_array(jacobians(self.problem.dynamics, states[:, :-1], actions,
                                       self.latents)),
-            gradient=_array(gradient).reshape(members, horizon, -1) * weights[:, :-1, None],
-            last_gradient=_array(last_gradient) * weights[:, -1:])
+            gradient=_array(gradient).reshape(members, horizon, -1) * counted[:, :-1, None],
+            last_gradient=_array(last_gradient) * counted[:, -1:])
 
-    def _weights(self, states: Tensor, actions: Tensor) -> Float64[Array, 'E T1']:
-        # What each stage counts in F: its scenario's weight, and the discount.
-        powers = self.problem.discount ** np.arange(len(actions) + 1)
-        tail = self.problem.risk.tail
-        if tail == 1.0:
-            return np.tile(powers / len(states), (len(states), 1))
-        energies = scenario_energies(states.unsqueeze(1), actions.unsqueeze(0), self.problem)
-        return np.asarray(_array(risk_weights(energies, tail)) * powers)
+    def _powers(self, actions: Tensor) -> Float64[Array, ' T1']:
+        return np.asarray(self.problem.discount ** np.arange(len(actions) + 1))
 
     def _stage(self, size: int) -> Callable[[Tensor], Tensor]:
         return lambda both: self.problem.cost.stage(both[..., :size], both[..., size:])

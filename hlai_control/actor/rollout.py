@@ -49,7 +49,7 @@ def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
 
 
 def advance(state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'], dynamics: Dynamics,
-            z: Float[Tensor, 'E *B Z'] | None) -> Float[Tensor, 'E *B S']:
+            z: Float[Tensor, 'E *#B Z'] | None) -> Float[Tensor, 'E *B S']:
     """
     Predict one control period ahead in each scenario.
 
