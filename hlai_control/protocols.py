@@ -78,6 +78,27 @@ class ValueFunction(Protocol):
         """Anticipate the cost."""
 
 
+@runtime_checkable
+class ConstraintFunction(Protocol):
+    """What a plan must keep to: g(s[t], a[t], a[t-1]) <= 0; nothing in it is learned."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the G constraints."""
+
+    @property
+    def units(self) -> tuple[float, ...]:
+        """Sizes of a value of 1, each in its constraint's own unit."""
+
+    @property
+    def of_state(self) -> tuple[bool, ...]:
+        """Which look at the state alone: they count from s[1] to s[T], others from a[0] on."""
+
+    def values(self, state: Float[Tensor, '*B S'], action: Float[Tensor, '*B A'],
+               previous: Float[Tensor, '*B A']) -> Float[Tensor, '*B G']:
+        """Measure each, of order one, above 0 where it is violated."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """
@@ -90,6 +111,10 @@ class Problem:
     :param discount: weight of the next control period, 0 .. 1.
     :param risk: over which scenarios F is averaged: by default over the
         members, z at its mode.
+    :param constraints: what the plan must keep to, see
+        ``actor/constrained.py``.
+    :param previous: the command sent last, for constraints on its rate; None:
+        the first command of the previous plan, zero without one.
     """
 
     dynamics: Dynamics
@@ -97,6 +122,8 @@ class Problem:
     critic: ValueFunction | None
     discount: float
     risk: RiskSettings = RiskSettings()
+    constraints: ConstraintFunction | None = None
+    previous: Float[Tensor, ' A'] | None = None
 
 
 @runtime_checkable

@@ -219,6 +219,18 @@ class CuriositySettings(Settings):
 
 
 @dataclass(frozen=True)
+class ConstraintSettings(Settings):
+    """Of planning within constraints (``actor/constrained.py``)."""
+
+    weight: float = setting(
+        10.0, 1e-6, 1e6, 'First weight of squared violations, which are of order one.')
+    refinements: int = setting(
+        3, 1, 1000, 'Refinements between two updates of the multipliers.')
+    tolerance: float = setting(
+        1e-3, 0.0, 1.0, 'Violation that still counts as none, as a fraction of the limit.')
+
+
+@dataclass(frozen=True)
 class ScheduleSettings(Settings):
     """How learners keep pace with the robot; see docs/architecture.md, Time."""
 

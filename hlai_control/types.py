@@ -65,6 +65,10 @@ class Plan:
         or None if the planner makes none.
     :param elites: further good sequences, best first, from which a sampling
         planner goes on at the next tick; None if it keeps none.
+    :param multipliers: of the constraints, at s[0] .. s[T]; None without any.
+    :param violation: the worst remaining violation of a constraint, in its
+        own unit; 0 if all are satisfied.
+    :param violated: name of that constraint, empty if there is none.
     """
 
     actions: Float[Tensor, 'T A']
@@ -75,6 +79,21 @@ class Plan:
     rejected: int
     gains: Float[Tensor, 'T A S'] | None = None
     elites: Float[Tensor, 'N T A'] | None = None
+    multipliers: Float[Tensor, 'T1 G'] | None = None
+    violation: float = 0.0
+    violated: str = ''
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it keeps to all constraints."""
+        return not self.violated
+
+    @property
+    def shortfall(self) -> str:
+        """Say for people what the plan does not keep to, empty if nothing."""
+        return '' if self.feasible else (
+            f'no plan found that keeps to all constraints; the least violating one misses '
+            f'{self.violated} by {self.violation:.3g}')
 
 
 def _never() -> bool:

@@ -28,5 +28,9 @@ def unshifted(plan: Plan) -> Plan:
     Between two planning steps, the plan's first command is still in effect.
     """
     gains = None if plan.gains is None else torch.cat([plan.gains[:1], plan.gains])
+    elites = None if plan.elites is None else torch.cat([plan.elites[:, :1], plan.elites], dim=1)
+    multipliers = None if plan.multipliers is None else torch.cat(
+        [plan.multipliers[:1], plan.multipliers])
     return replace(plan, actions=torch.cat([plan.actions[:1], plan.actions]),
-                   states=torch.cat([plan.states[:1], plan.states]), gains=gains)
+                   states=torch.cat([plan.states[:1], plan.states]), gains=gains, elites=elites,
+                   multipliers=multipliers)

@@ -17,6 +17,7 @@
 from dataclasses import asdict, dataclass
 import json
 
+from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.spec import CostSpec, TermSpec
 from hlai_control.errors import SettingsError, SignalError
 
@@ -50,22 +51,26 @@ def from_json(text: str) -> PublishedCost:
         values = json.loads(text)
         spec = values['spec']
         terms = tuple(TermSpec(**term) for term in spec['terms'])
-        _check_types(values, spec, terms)
-        return PublishedCost(values['version'], values['from_ns'],
-                             CostSpec(spec['task'], float(spec['discount']), terms))
+        constraints = tuple(ConstraintSpec(**{
+            **item, 'coordinates': tuple(item['coordinates']), 'centre': tuple(item['centre'])})
+            for item in spec['constraints'])
+        _check_types(values, spec, terms, constraints)
+        return PublishedCost(values['version'], values['from_ns'], CostSpec(
+            spec['task'], float(spec['discount']), terms, constraints))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError,
             SettingsError) as error:
         raise SignalError(f'not a cost specification: {error}') from None
 
 
 def _check_types(values: dict[str, object], spec: dict[str, object],
-                 terms: tuple[TermSpec, ...]) -> None:
+                 terms: tuple[TermSpec, ...], constraints: tuple[ConstraintSpec, ...]) -> None:
     """
-    Check what neither TermSpec nor CostSpec look at.
+    Check what the specifications themselves do not look at.
 
     :raises TypeError: naming what has another type.
     """
-    texts = (spec['task'], *(text for term in terms for text in (term.name, term.coordinate)))
+    texts = (spec['task'], *(text for term in terms for text in (term.name, term.coordinate)),
+             *(text for one in constraints for text in (one.name, *one.coordinates)))
     for kind, values_of_kind in ((str, texts), (int, (values['version'], values['from_ns']))):
         for value in values_of_kind:
             if type(value) is not kind:

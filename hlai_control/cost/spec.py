@@ -33,6 +33,7 @@ is PILCO's, Deisenroth and Rasmussen 2011).
 from dataclasses import dataclass, replace
 from math import isfinite
 
+from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.errors import SettingsError
 
 KINDS = ('angle', 'quadratic', 'saturating', 'barrier')
@@ -86,11 +87,13 @@ class CostSpec:
     :param task: the task's name.
     :param discount: weight of the next control period's cost, 0 .. 1.
     :param terms: the terms, each with its own name.
+    :param constraints: what plans must keep to, each with its own name.
     """
 
     task: str
     discount: float
     terms: tuple[TermSpec, ...]
+    constraints: tuple[ConstraintSpec, ...] = ()
 
     def __post_init__(self) -> None:
         """
@@ -105,6 +108,10 @@ class CostSpec:
         if not names or len(set(names)) < len(names):
             raise SettingsError(
                 f'task {self.task!r}: terms named {names}; valid: one or more, each name once')
+        names = [constraint.name for constraint in self.constraints]
+        if len(set(names)) < len(names):
+            raise SettingsError(
+                f'task {self.task!r}: constraints named {names}; valid: each name once')
 
 
 def strided(spec: CostSpec, stride: int) -> CostSpec:

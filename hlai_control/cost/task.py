@@ -24,6 +24,14 @@ from dataclasses import dataclass
 import math
 from pathlib import Path
 
+from hlai_control.cost.constraint_spec import (
+    CONSTRAINT_KINDS,
+    ConstraintSpec,
+    KEEP_OUT,
+    LIMIT,
+    MAX_AXES,
+    RATE,
+)
 from hlai_control.cost.solved import SolvedSpec, Within
 from hlai_control.cost.spec import CostSpec, KINDS, TermSpec
 from hlai_control.documents import read_document, suggest, unique, Value
@@ -83,7 +91,7 @@ def load_task(name_or_path: str, manifest: RobotManifest) -> TaskSpec:
     """
     path = task_path(name_or_path)
     root = read_document(path).section(('name', 'description', 'robots', 'goal', 'discount',
-                                        'terms', 'solved'))
+                                        'terms', 'solved'), ('constraints',))
     _check_robot(root['robots'], manifest)
     goal = _goal(root['goal'], manifest)
     name = root['name'].name()
@@ -91,13 +99,17 @@ def load_task(name_or_path: str, manifest: RobotManifest) -> TaskSpec:
     terms = tuple(_term(place, goal, manifest) for place in places)
     unique(tuple(place.entries()['name'] for place in places),
            tuple(term.name for term in terms), 'term name')
+    limits = root['constraints'].items(least=1) if 'constraints' in root else ()
+    constraints = tuple(_constraint(place, manifest) for place in limits)
+    unique(tuple(place.entries()['name'] for place in limits),
+           tuple(one.name for one in constraints), 'constraint name')
     return TaskSpec(
         name=name,
         description=root['description'].text(),
         path=path,
         robot=manifest.name,
         goal=tuple(Target(key, value) for key, value in goal.items()),
-        cost=CostSpec(task=name, discount=root['discount'].number(0.0, 1.0), terms=terms),
+        cost=CostSpec(name, root['discount'].number(0.0, 1.0), terms, constraints),
         solved=_solved(root['solved'], goal, manifest))
 
 
@@ -152,6 +164,46 @@ def _check_goal(value: Value, coordinate: str, goal: dict[str, float],
     if coordinate in manifest.layout.positions and coordinate not in goal:
         raise value.error('a position that the goal names, '
                           + suggest(coordinate, tuple(goal)), f'{coordinate!r} without a goal')
+
+
+def _constraint(value: Value, manifest: RobotManifest) -> ConstraintSpec:
+    optional = ('coordinate', 'coordinates', 'low', 'high', 'centre', 'radius', 'limit')
+    kind = value.section(('name', 'kind'), optional)['kind'].choice(CONSTRAINT_KINDS)
+    return {LIMIT: _limit, KEEP_OUT: _keep_out, RATE: _rate}[kind](value, manifest)
+
+
+def _limit(value: Value, manifest: RobotManifest) -> ConstraintSpec:
+    fields = value.section(('name', 'kind', 'coordinate'), ('low', 'high'))
+    layout = manifest.layout
+    name = fields['coordinate'].choice(layout.states + layout.actions)
+    low, high = (fields[side].number() if side in fields else None for side in ('low', 'high'))
+    is_angle = name in layout.positions and layout.angle[layout.positions.index(name)]
+    if low is None and high is None or is_angle and (low is None or high is None):
+        raise value.error('low, high or both; both for an angle, which has no far end',
+                          'a limit without them')
+    if low is not None and high is not None:
+        fields['high'].number(above=low)
+        if is_angle and high - low >= 2.0 * math.pi:
+            raise fields['high'].error(f'less than 2 pi above low = {low:g}')
+    return ConstraintSpec(fields['name'].name(), LIMIT, (name,), low, high)
+
+
+def _keep_out(value: Value, manifest: RobotManifest) -> ConstraintSpec:
+    fields = value.section(('name', 'kind', 'coordinates', 'centre', 'radius'))
+    layout = manifest.layout
+    places = fields['coordinates'].items(1, MAX_AXES)
+    names = tuple(place.choice(layout.states + layout.actions) for place in places)
+    unique(places, names, 'coordinate')
+    centre = tuple(place.number() for place in fields['centre'].items(len(names), len(names)))
+    return ConstraintSpec(fields['name'].name(), KEEP_OUT, names, centre=centre,
+                          radius=fields['radius'].number(above=0.0))
+
+
+def _rate(value: Value, manifest: RobotManifest) -> ConstraintSpec:
+    fields = value.section(('name', 'kind', 'coordinate', 'limit'))
+    name = fields['coordinate'].choice(manifest.layout.actions)
+    return ConstraintSpec(fields['name'].name(), RATE, (name,),
+                          limit=fields['limit'].number(above=0.0))
 
 
 def _solved(value: Value, goal: dict[str, float], manifest: RobotManifest) -> SolvedSpec:

@@ -1,0 +1,216 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The augmented Lagrangian of a problem with constraints, as a problem without them.
+
+Planners know nothing of it: the state also carries the command sent last and
+the time, so that a bound on the change of a command is one on state and
+action, and each step finds its own multipliers.
+"""
+
+from dataclasses import dataclass, replace
+
+from jaxtyping import Float
+import torch
+from torch import Tensor
+
+from hlai_control.layout import Layout
+from hlai_control.protocols import (
+    ConstraintFunction,
+    CostFunction,
+    Dynamics,
+    Problem,
+    ValueFunction,
+)
+from hlai_control.types import Plan
+
+# Bound of the multipliers: what grows beyond it belongs to no feasible problem.
+_LARGEST = 1e6
+
+
+class CarriedLayout(Layout):
+    """A robot whose state also says the command sent last, and the time in steps."""
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the coordinates; the last command's and the time's come last."""
+        return (*super().states, *(f'{name}/last' for name in self.actions), 'time')
+
+    @property
+    def state_size(self) -> int:
+        """Return the number of coordinates, S + A + 1."""
+        return super().state_size + self.action_size + 1
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """
+    Sum over constraints of (max(0, lambda + w g)^2 - lambda^2) / (2 w).
+
+    Nocedal and Wright 2006, *Numerical Optimization*, section 17.4, with the
+    slack variables eliminated (Bertsekas 1982); along trajectories as in
+    Howell, Jackson and Manchester 2019, *ALTRO*. Like a stage cost it is
+    discounted, so discount^t lambda[t] is the sensitivity of F at step t.
+
+    :param constraints: g, at most 0 where satisfied.
+    :param multipliers: lambda[t] >= 0.
+    :param counts: 1 where a constraint counts, 0 elsewhere: a plan cannot
+        change the state at which it begins, nor is there a command at its end.
+    :param weight: w > 0.
+    """
+
+    constraints: ConstraintFunction
+    multipliers: Float[Tensor, 'T1 G']
+    counts: Float[Tensor, 'T1 G']
+    weight: float
+
+    def of(self, carried: Float[Tensor, '*B N'],
+           action: Float[Tensor, '*B A']) -> Float[Tensor, '*B G']:
+        """
+        Return each constraint's part.
+
+        :param carried: state, last command, and time.
+        """
+        state, last, time = split(carried, action.shape[-1])
+        now = time.round().long().clamp(0, len(self.multipliers) - 1)
+        found = self.constraints.values(state, action, last)
+        multipliers = self.multipliers[now]
+        pushed = torch.relu(multipliers + self.weight * found)
+        # NaN times 0 is NaN: it never counts as satisfied.
+        return (self.counts[now] * (pushed.square() - multipliers.square())
+                / (2.0 * self.weight))
+
+    def measured(self, plan: Plan) -> Float[Tensor, 'T1 G']:
+        """
+        Measure each constraint along a plan; -inf where it does not count, inf for NaN.
+
+        :param plan: with carried states.
+        """
+        state, last, _ = split(plan.states, plan.actions.shape[-1])
+        action = torch.cat([plan.actions, plan.actions[-1:]])
+        found = self.constraints.values(state, action, last).nan_to_num(nan=torch.inf)
+        return torch.where(self.counts > 0.0, found, -torch.inf)
+
+    def residual(self, found: Float[Tensor, 'T1 G']) -> float:
+        """Greatest violation, or slack that its multiplier denies; 0 at the optimum."""
+        return float(torch.maximum(found, -self.multipliers / self.weight).abs().max())
+
+    def updated(self, found: Float[Tensor, 'T1 G'], growth: float,
+                heaviest: float) -> 'Penalty':
+        """
+        Move the multipliers by what was found: lambda = max(0, lambda + w g).
+
+        :param growth: factor on the weight.
+        :param heaviest: greatest weight.
+        """
+        moved = torch.clamp(self.multipliers + self.weight * found, 0.0, _LARGEST)
+        return replace(self, multipliers=moved, weight=min(growth * self.weight, heaviest))
+
+
+@dataclass(frozen=True)
+class CarriedDynamics:
+    """A world model that takes the command and the time along."""
+
+    inner: Dynamics
+
+    @property
+    def members(self) -> int:
+        """E, the number of ensemble members."""
+        return self.inner.members
+
+    @property
+    def latent_size(self) -> int:
+        """Z, the number of components of z."""
+        return self.inner.latent_size
+
+    def step(self, state: Float[Tensor, 'E *B N'], action: Float[Tensor, '*B A'],
+             z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B N']:
+        """Predict one control period ahead."""
+        own, _, time = split(state, action.shape[-1])
+        return torch.cat([self.inner.step(own, action, z),
+                          action.expand(*state.shape[:-1], -1), time.unsqueeze(-1) + 1.0], dim=-1)
+
+
+@dataclass(frozen=True)
+class PenalisedCost:
+    """A cost with the penalty on top."""
+
+    inner: CostFunction
+    penalty: Penalty
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the terms, then those of the constraints."""
+        return (*self.inner.names, *self.penalty.constraints.names)
+
+    def terms(self, state: Float[Tensor, '*B N'],
+              action: Float[Tensor, '*B A']) -> Float[Tensor, '*B C']:
+        """Return all terms; those of constraints may be negative."""
+        own = split(state, action.shape[-1])[0]
+        return torch.cat([self.inner.terms(own, action), self.penalty.of(state, action)], dim=-1)
+
+    def stage(self, state: Float[Tensor, '*B N'],
+              action: Float[Tensor, '*B A']) -> Float[Tensor, ' *B']:
+        """Sum the terms."""
+        own = split(state, action.shape[-1])[0]
+        return self.inner.stage(own, action) + self.penalty.of(state, action).sum(dim=-1)
+
+
+@dataclass(frozen=True)
+class PenalisedValue:
+    """A critic with the penalty of the last state on top."""
+
+    inner: ValueFunction
+    penalty: Penalty
+    actions: int
+
+    def value(self, state: Float[Tensor, '*B N']) -> Float[Tensor, ' *B']:
+        """Anticipate the cost."""
+        own, last, _ = split(state, self.actions)
+        return self.inner.value(own) + self.penalty.of(state, last).sum(dim=-1)
+
+
+def split(carried: Float[Tensor, '*B N'], actions: int) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    Take a carried state apart: the robot's own state, its last command, and the time.
+
+    :param actions: A.
+    """
+    return (carried[..., :-1 - actions], carried[..., -1 - actions:-1], carried[..., -1])
+
+
+def penalised(problem: Problem, penalty: Penalty, actions: int) -> Problem:
+    """
+    Return the problem of carried states that no longer has constraints.
+
+    :param actions: A.
+    """
+    critic = problem.critic
+    return replace(
+        problem, dynamics=CarriedDynamics(problem.dynamics), constraints=None, previous=None,
+        cost=PenalisedCost(problem.cost, penalty),
+        critic=None if critic is None else PenalisedValue(critic, penalty, actions))
+
+
+def counting(constraints: ConstraintFunction, horizon: int,
+             like: Tensor) -> Float[Tensor, 'T1 G']:
+    """
+    Say which constraint counts at which step, see :class:`Penalty`.
+
+    :param like: has the type and the device that are wanted.
+    """
+    of_state = like.new_tensor(constraints.of_state)
+    step = torch.arange(horizon + 1, dtype=like.dtype, device=like.device).unsqueeze(-1)
+    return torch.where(of_state > 0.0, step > 0, step < horizon).to(like)
