@@ -110,12 +110,15 @@ class Simulation:
     :param joint_damping: of each joint, in the URDF's order of joints named
         in the manifest [N s/m or N m s/rad].
     :param initial: initial position of each coordinate, at rest.
+    :param velocity_lag_s: time constant with which joints follow velocity
+        commands [s]; None: at once, as far as their torque goes.
     """
 
     urdf: Path
     substeps: int
     joint_damping: tuple[tuple[str, float], ...]
     initial: tuple[float, ...]
+    velocity_lag_s: float | None
 
 
 @dataclass(frozen=True)
@@ -309,7 +312,8 @@ def _topic(value: Value) -> str:
 
 def _simulation(root: dict[str, Value], path: Path, coordinates: tuple[Coordinate, ...],
                 period_ns: int) -> Simulation:
-    fields = root['simulation'].section(('urdf', 'step_s', 'joint_damping', 'initial'))
+    fields = root['simulation'].section(('urdf', 'step_s', 'joint_damping', 'initial'),
+                                        ('velocity_lag_s',))
     urdf = path.parent / fields['urdf'].text()
     joints = read_joints(fields['urdf'], urdf)
     for place, coordinate in zip(root['coordinates'].items(), coordinates, strict=True):
@@ -319,7 +323,9 @@ def _simulation(root: dict[str, Value], path: Path, coordinates: tuple[Coordinat
     return Simulation(
         urdf=urdf, substeps=_substeps(fields['step_s'], period_ns),
         joint_damping=tuple((name, damping[name].number(0.0, MAX_LIMIT)) for name in names),
-        initial=_initial(fields['initial'], coordinates))
+        initial=_initial(fields['initial'], coordinates),
+        velocity_lag_s=fields['velocity_lag_s'].number_or_none(above=0.0, high=60.0)
+        if 'velocity_lag_s' in fields else None)
 
 
 def _initial(value: Value, coordinates: tuple[Coordinate, ...]) -> tuple[float, ...]:

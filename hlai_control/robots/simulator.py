@@ -36,6 +36,8 @@ from hlai_control.errors import SettingsError, SignalError
 from hlai_control.robots.manifest import MAX_DELAY_TICKS, RobotManifest
 
 GRAVITY = 9.81  # [m/s^2], along -z
+# Motors on axes that nearly coincide, such as an arm's first and third, settle slowly.
+SOLVER_ITERATIONS = 500
 Vector = NDArray[np.float64]
 
 
@@ -181,7 +183,8 @@ class Simulator:
         pybullet.setGravity(0.0, 0.0, -GRAVITY, physicsClientId=self._client)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=self._manifest.period_s / simulation.substeps, numSubSteps=0,
-            deterministicOverlappingPairs=1, physicsClientId=self._client)
+            deterministicOverlappingPairs=1, numSolverIterations=SOLVER_ITERATIONS,
+            physicsClientId=self._client)
         self._body = pybullet.loadURDF(
             str(simulation.urdf), useFixedBase=True, physicsClientId=self._client,
             flags=pybullet.URDF_USE_INERTIA_FROM_FILE)
@@ -192,6 +195,9 @@ class Simulator:
         self._joints = [index[name] for name in self._manifest.joints]
         self._actuated = [index[item.joint] for item in self._manifest.actuators]
         self._strength = [infos[joint][10] for joint in self._actuated]
+        lag_s, step_s = simulation.velocity_lag_s, self._manifest.period_s / simulation.substeps
+        # Share of the speed error that a velocity motor takes away in one physics step.
+        self._velocity_gain = 1.0 if lag_s is None else min(1.0, step_s / lag_s)
         self._links = [pybullet.getDynamicsInfo(self._body, link, physicsClientId=self._client)
                        for link in range(count)]
         for joint in range(count):  # Bullet's default motors hold every joint
@@ -229,10 +235,18 @@ class Simulator:
                                                force=value, **common)
             elif item.interface == 'velocity':
                 pybullet.setJointMotorControl2(controlMode=pybullet.VELOCITY_CONTROL,
-                                               targetVelocity=value, force=strength, **common)
+                                               targetVelocity=self._followed(joint, value),
+                                               force=strength, **common)
             else:
                 pybullet.setJointMotorControl2(controlMode=pybullet.POSITION_CONTROL,
                                                targetPosition=value, force=strength, **common)
+
+    def _followed(self, joint: int, speed: float) -> float:
+        # Bullet's own gain would add its share to what gravity does to the joint.
+        if self._velocity_gain == 1.0:
+            return speed
+        now: float = pybullet.getJointState(self._body, joint, physicsClientId=self._client)[1]
+        return now + self._velocity_gain * (speed - now)
 
     def _sense(self, acting: Vector) -> Measurement:
         states = pybullet.getJointStates(self._body, self._joints, physicsClientId=self._client)
