@@ -76,6 +76,9 @@ STATE = 'perception/state'
 COMMAND = 'actor/command'
 APPLIED = 'guard/applied'
 TIMING = 'actor/timing'
+PLAN = 'actor/plan'
+PLANNED_COMMANDS = 'actor/plan/commands'
+SENSITIVITY = 'actor/plan/sensitivity'
 WORLD_MODEL = 'world_model/weights'
 SURPRISE = 'world_model/surprise'
 CRITIC = 'critic/weights'
@@ -97,6 +100,9 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec(SURPRISE, 'signal', 'world_model', ('configurator',)),
     TopicSpec(ANTICIPATED, 'signal', 'critic', ('configurator',)),
     TopicSpec(TERMS, 'signal', 'cost', ('configurator',)),
+    TopicSpec(PLAN, 'view', 'actor', ()),
+    TopicSpec(PLANNED_COMMANDS, 'view', 'actor', ()),
+    TopicSpec(SENSITIVITY, 'view', 'actor', ()),
     TopicSpec(WORLD_MODEL, 'function', 'world_model', ('actor', 'critic')),
     TopicSpec(CRITIC, 'function', 'critic', ('actor',)),
     TopicSpec(COST, 'function', 'cost', ('actor', 'critic')),

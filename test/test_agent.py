@@ -21,6 +21,7 @@ import torch
 
 from hlai_control.actor.agent import Agent, AgentSettings, Answer
 from hlai_control.actor.planners import PlanningSettings
+from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, RUN
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec
@@ -184,6 +185,26 @@ def test_every_planner_answers_when_the_configuration_names_it(kind):
     assert answer.reason == 'planning' and answer.plan.actions.shape == (9, 1)
     assert (answer.plan.gains is not None) == (kind in ('hybrid', 'ddp'))
     assert float(answer.plan.actions.abs().max()) <= 10.0
+
+
+def test_the_view_of_sensitivity_is_the_slope_of_the_energy():
+    agent = _agent()
+    assert agent.sensitivity() is None
+    agent.models.put(_model(agent, 2, scale=0.1))
+    plan = _answer(agent, 0).plan
+    found = agent.sensitivity()
+    assert found.shape == plan.states.shape
+    problem = agent._problem
+
+    def total(start):
+        states = roll_out(start, plan.actions.unsqueeze(0), problem.dynamics)
+        return float(energy(states, plan.actions.unsqueeze(0), problem))
+
+    for i in range(4):
+        move = torch.zeros(4)
+        move[i] = 1e-2
+        slope = (total(plan.states[0] + move) - total(plan.states[0] - move)) / 2e-2
+        assert float(found[0, i]) == pytest.approx(slope, rel=0.02, abs=0.02)
 
 
 def test_hold_and_explore_are_obeyed():

@@ -21,12 +21,16 @@ Its tick reads as five calls: take what is due, set the engine up, foresee
 
 from dataclasses import dataclass, replace
 
+from jaxtyping import Float
 import torch
 from torch import Tensor
 
+from hlai_control.actor.adjoint import costates
 from hlai_control.actor.explore import Explorer
 from hlai_control.actor.inputs import AppliedCommands, FunctionInput
+from hlai_control.actor.objective import Objective
 from hlai_control.actor.planners import make_planner, PlanningSettings
+from hlai_control.actor.rollout import roll_out
 from hlai_control.actor.stride import unshifted
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
 from hlai_control.configurator.scheduled import Scheduled
@@ -106,6 +110,7 @@ class Agent:
         self.configurations: Scheduled[Configuration] = Scheduled()
         self._cost: TaskCost | None = None
         self._configuration: Configuration | None = None
+        self._problem: Problem | None = None
         self._lockstep = lockstep
         self._planners: tuple[Planner, Explorer] | None = None
         self.restart()
@@ -164,8 +169,9 @@ class Agent:
             return Answer(None, None, False, 'hold was asked for')
         planner, explorer = self._planners
         exploring = self.models.version == 0 or self._configuration.mode == EXPLORE
-        problem = Problem(self._ahead, self._cost, self._value if self.critics.version
-                          else None, self._cost.discount)
+        problem = self._problem = Problem(
+            self._ahead, self._cost, self._value if self.critics.version else None,
+            self._cost.discount)
         engine = Engine(self._layout, self._dynamics, problem,
                         explorer if exploring else planner)
         iterations = self._configuration.iterations or budget.iterations
@@ -179,6 +185,23 @@ class Agent:
             return Answer(None, None, exploring, str(error))
         return Answer(self._warm.actions[0], self._warm, exploring,
                       'exploring' if exploring else 'planning')
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def sensitivity(self) -> Float[Tensor, 'T1 S'] | None:
+        """
+        Differentiate the energy of the newest plan with regard to the state along it.
+
+        The costates of ``actor/adjoint.py`` with their sign turned, all
+        members moved alike: positive where a greater value costs more.
+
+        :returns: None without a plan.
+        """
+        if self._warm is None or self._problem is None:
+            return None
+        start, actions = self._warm.states[0].clone(), self._warm.actions.clone()
+        states = roll_out(start, actions.unsqueeze(0), self._problem.dynamics)[:, 0]
+        return costates(states, actions, Objective(self._problem)).sensitivity.sum(dim=0)
 
     def _take_due(self, tick: int, stamp_ns: int) -> None:
         """Put the versions, cost and configuration of this tick in place."""

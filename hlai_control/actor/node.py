@@ -56,6 +56,7 @@ from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import CONTROL, FUNCTION, learner
 from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
 from hlai_control.ros.stamp_clock import StampClock
+from hlai_control.ros.trajectories import PlanViews
 from hlai_control.settings import (
     AdjointSettings,
     CriticSettings,
@@ -94,7 +95,7 @@ class ActorNode(ManagedNode):
         planning = PlanningSettings(
             read(self, PlannerSettings), read(self, HybridSettings), read(self, DdpSettings),
             read(self, AdjointSettings), read(self, MppiSettings))
-        self._iterations = planning.planner.iterations
+        self._iterations, self._stride = planning.planner.iterations, planning.planner.stride
         self._agent = Agent(self._layout, AgentSettings(
             planning, read(self, WorldModelSettings), read(self, CriticSettings),
             read(self, ScheduleSettings)), run.seed, run.lockstep)
@@ -112,6 +113,8 @@ class ActorNode(ManagedNode):
         rate_hz = 1.0 / layout.period_s
         self._command = self.speak(JointState, COMMAND, CONTROL)
         self._timing = self.speak(JointState, TIMING, learner(rate_hz))
+        self._views = PlanViews(self.speak, layout, self._stride * self._period_ns,
+                                layout.delay_ticks * self._period_ns)
         self.listen(JointState, STATE, self._on_state, CONTROL)
         self.listen(JointState, APPLIED, self._on_applied, learner(rate_hz))
         self.listen_always(UInt8MultiArray, WORLD_MODEL, lambda message: agent.models.put(
@@ -169,6 +172,8 @@ class ActorNode(ManagedNode):
         elif self._says_zero:
             self._send(state.stamp_ns, self._safe)
         self._report(state.stamp_ns, answer, time.monotonic() - began_s)
+        if answer.plan is not None:
+            self._views.show(state.stamp_ns, answer.plan, self._agent.sensitivity)
         return False
 
     def _budget(self) -> Budget:
