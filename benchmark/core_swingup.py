@@ -35,8 +35,8 @@ import time
 
 import torch
 
-from hlai_control.actor.cem import CemPlanner
 from hlai_control.actor.explore import Explorer
+from hlai_control.actor.icem import IcemPlanner
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.solved import HoldTimer, SolvedSpec, Within
 from hlai_control.cost.spec import CostSpec, TermSpec
@@ -150,7 +150,7 @@ class Run:
                                          generator(seed, 'world_model'))
         self.sensor, self.actor = generator(seed, 'robot'), generator(seed, 'actor')
         self.explorer = Explorer(LAYOUT, case.planner)
-        self.planner = CemPlanner(LAYOUT, case.planner)
+        self.planner = IcemPlanner(LAYOUT, case.planner)
         self.imagined = EnsembleDynamics(LAYOUT, case.world_model,
                                          generator(seed, 'world_model'))
         cost = TaskCost(LAYOUT, case.cost)

@@ -15,7 +15,7 @@
 """
 Swing-up learned from nothing, as ``core_swingup.py``, with any of the planners.
 
-Usage: python benchmark/planner_swingup.py [--planner hybrid|ddp|mppi|adjoint|cem]
+Usage: python benchmark/planner_swingup.py [--planner hybrid|ddp|mppi|adjoint|icem|cem]
        [--seeds N] [--first-seed K] [--limit-s S] [planner.horizon=20 ...]
 """
 
@@ -30,10 +30,11 @@ from hlai_control.actor.adjoint import AdjointPlanner
 from hlai_control.actor.cem import CemPlanner
 from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.hybrid import HybridPlanner
+from hlai_control.actor.icem import IcemPlanner
 from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.protocols import Planner
 
-NAMES = ('hybrid', 'ddp', 'mppi', 'adjoint', 'cem')
+NAMES = ('hybrid', 'ddp', 'mppi', 'adjoint', 'icem', 'cem')
 
 
 def made(name: str, case: Case) -> Planner:
@@ -45,7 +46,7 @@ def made(name: str, case: Case) -> Planner:
         return DdpPlanner(LAYOUT, settings.horizon)
     if name == 'adjoint':
         return AdjointPlanner(LAYOUT, settings.horizon)
-    return (MppiPlanner if name == 'mppi' else CemPlanner)(LAYOUT, settings)
+    return {'mppi': MppiPlanner, 'icem': IcemPlanner, 'cem': CemPlanner}[name](LAYOUT, settings)
 
 
 def main() -> None:

@@ -127,6 +127,6 @@ def test_candidates_that_are_not_finite_lose_and_are_counted():
 
 
 def test_nothing_finite_is_an_error_and_never_a_plan():
-    with pytest.raises(PlanError, match='none of 512 candidates'):
+    with pytest.raises(PlanError, match='none of 513 candidates'):
         MppiPlanner(CARTPOLE, SETTINGS).plan(
             HANGING * torch.nan, SWINGING, None, Budget(2), random())

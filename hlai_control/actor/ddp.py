@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hlai_control.actor.cem import shifted
 from hlai_control.actor.feedback import backward, Policy
+from hlai_control.actor.given import shifted
 from hlai_control.actor.objective import MeanDynamics, Objective
 from hlai_control.actor.risk import draw_latents
 from hlai_control.actor.rollout import advance

@@ -19,7 +19,7 @@ from jaxtyping import Float
 import torch
 from torch import Tensor
 
-from hlai_control.actor.cem import shifted
+from hlai_control.actor.given import check, shifted
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.layout import Layout
 from hlai_control.protocols import Problem
@@ -45,7 +45,7 @@ class Explorer:
     def __init__(self, layout: Layout, settings: PlannerSettings,
                  amplitude: float = 1.0) -> None:
         """Keep the limits."""
-        self._horizon, self._amplitude = settings.horizon, amplitude
+        self._layout, self._horizon, self._amplitude = layout, settings.horizon, amplitude
         self._low = torch.tensor(layout.action_low)
         self._high = torch.tensor(layout.action_high)
 
@@ -59,8 +59,10 @@ class Explorer:
         :param warm: the previous tick's plan, not yet shifted.
         :param budget: not needed; there is nothing to refine.
         :param generator: on the device of ``start``.
+        :raises ShapeError: if axes or devices do not fit together.
         """
-        low, high = self._low.to(start.device), self._high.to(start.device)
+        check(self._layout, start, problem, warm, generator)
+        low, high = self._low.to(start), self._high.to(start)
         scale, middle = 0.5 * (high - low) * self._amplitude, 0.5 * (high + low)
         if warm is None:
             pushes = [self._push(middle, middle, scale, generator)]
@@ -81,6 +83,7 @@ class Explorer:
 
     def _push(self, last: Tensor, middle: Tensor, scale: Tensor,
               generator: torch.Generator) -> Tensor:
-        fresh = torch.randn(last.shape, generator=generator, device=last.device)
+        fresh = torch.randn(last.shape, generator=generator, device=last.device,
+                            dtype=last.dtype)
         return (middle + _CARRY * (last - middle)
                 + scale * (1.0 - _CARRY ** 2) ** 0.5 * fresh)

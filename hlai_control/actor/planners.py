@@ -21,6 +21,7 @@ from hlai_control.actor.adjoint import AdjointPlanner
 from hlai_control.actor.cem import CemPlanner
 from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.hybrid import HybridPlanner
+from hlai_control.actor.icem import IcemPlanner
 from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.layout import Layout
 from hlai_control.protocols import Planner
@@ -71,5 +72,6 @@ def make_planner(layout: Layout, settings: PlanningSettings) -> Planner:
         'ddp': lambda: DdpPlanner(layout, planner.horizon, settings.ddp),
         'adjoint': lambda: AdjointPlanner(layout, planner.horizon, settings.adjoint),
         'mppi': lambda: MppiPlanner(layout, planner, settings.mppi),
+        'icem': lambda: IcemPlanner(layout, planner),
         'cem': lambda: CemPlanner(layout, planner)}
     return makers[planner.kind]()
