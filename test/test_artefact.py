@@ -26,8 +26,9 @@ from toys import CARTPOLE
 
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.errors import ArtefactError
+from hlai_control.files import write_atomic
 from hlai_control.learning.artefact import Artefact, decode, encode
-from hlai_control.learning.storage import artefact_path, forget_old, newest_valid, write_atomic
+from hlai_control.learning.storage import artefact_path, forget_old, newest_valid
 from hlai_control.settings import CriticSettings, WorldModelSettings
 from hlai_control.types import generator
 from hlai_control.world_model.ensemble import EnsembleDynamics

@@ -73,5 +73,3 @@ def test_the_shelf_gives_exactly_what_is_asked_for_and_forgets_what_is_older():
     assert not shelf.has(4)
     with pytest.raises(KeyError):
         shelf.take(4)
-    shelf.clear()
-    assert shelf.newest() is None and not shelf.has(6)

@@ -37,6 +37,7 @@ from hlai_control.configurator.configuration import Configuration, from_json, HO
 from hlai_control.configurator.transitions import ACTIVE, INACTIVE, UNCONFIGURED
 from hlai_control.cost.task import load_task
 from hlai_control.errors import GraphError, HlaiError
+from hlai_control.files import write_atomic
 from hlai_control.graph import (
     ANTICIPATED,
     CONFIGURATION,
@@ -304,10 +305,8 @@ class ConfiguratorNode(Node):
             iterations=self._settings.iterations, reason=reason).to_json()
         if self._run.run_dir:
             path = Path(self._run.run_dir) / CONFIGURATION_FILE
-            draft = path.with_suffix('.part')
             try:
-                draft.write_text(text)
-                draft.replace(path)
+                write_atomic(path, text.encode())
             except OSError as error:
                 self.diagnostics.count(f'configuration not kept: {error.strerror}')
         self._configuration.publish(String(data=text))

@@ -13,12 +13,10 @@
 # limitations under the License.
 
 
-"""Artefacts in the run's folder: written whole or not at all, the newest valid one read back."""
+"""Artefacts in the run's folder: the newest valid one is read back."""
 
 from collections.abc import Mapping
-import os
 from pathlib import Path
-import tempfile
 
 from torch import Tensor
 
@@ -27,31 +25,6 @@ from hlai_control.layout import Layout
 from hlai_control.learning.artefact import Artefact, decode, MAX_BYTES
 
 _SUFFIX = '.safetensors'
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """
-    Write a file so that a reader, or a crash, sees all of it or the one before.
-
-    :param path: where; its folder must exist.
-    :param data: the whole content.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix='.' + path.name)
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    # The rename itself is durable only once the folder is.
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def artefact_path(folder: Path, kind: str, version: int) -> Path:

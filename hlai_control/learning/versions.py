@@ -81,7 +81,3 @@ class VersionShelf(Generic[V]):
         value = self._items[version]
         self._items = {kept: item for kept, item in self._items.items() if kept >= version}
         return value
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._items = {}

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 import json
 from pathlib import Path
 
+from hlai_control.files import write_atomic
 from hlai_control.graph import ANTICIPATED, SURPRISE, TIMING
 from hlai_control.parent.machine import machine, versions
 from hlai_control.ros.observer import Motion
@@ -95,6 +96,4 @@ def summary(motion: Motion, period_s: float, real_time_factor: float,
 
 def write(path: Path, values: Mapping[str, object]) -> None:
     """Write JSON so that no reader sees half of it."""
-    draft = path.with_suffix(path.suffix + '.part')
-    draft.write_text(json.dumps(values, indent=2) + '\n')
-    draft.replace(path)
+    write_atomic(path, (json.dumps(values, indent=2) + '\n').encode())

@@ -30,9 +30,10 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import MultiArrayDimension, UInt8MultiArray
 
 from hlai_control.errors import SignalError
+from hlai_control.files import write_atomic
 from hlai_control.layout import Layout
 from hlai_control.learning.artefact import Artefact, encode
-from hlai_control.learning.storage import artefact_path, forget_old, write_atomic
+from hlai_control.learning.storage import artefact_path, forget_old
 
 # The two learned functions that travel.
 WORLD_MODEL_KIND, CRITIC_KIND = 'world_model', 'critic'
