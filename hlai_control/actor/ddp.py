@@ -28,15 +28,14 @@ from hlai_control.actor.risk import draw_latents
 from hlai_control.actor.rollout import advance
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import Problem
+from hlai_control.protocols import Problem, Trajectories
 from hlai_control.settings import DdpSettings
 from hlai_control.types import Budget, Plan
 
 # Damping after a failure: from none to the first, then by the factor, up to the last.
 _FIRST, _FACTOR, _LAST = 1e-2, 10.0, 1e6
-# The share by which the weights of scenarios follow those seen ahead, and how often the step
-# is looked for anew because of that before it is damped.
-_SHARE, _ANEW = 1.0 / 3.0, 6
+# How often in all a step is looked for anew with other weights of the scenarios, not damped.
+_ANEW = 20
 # A refinement that gains less than this, as a fraction of the energy, was the last one.
 _SETTLED = 1e-7
 
@@ -82,8 +81,9 @@ class DdpPlanner:
     The worst of several scenarios is an energy with kinks: where two are
     equally bad, the gradient of the worst is no way down for both. So the
     weights of the scenarios move by a part only towards those that hold where
-    the last step led (fictitious play: Brown 1951, *Iterative solution of
-    games by fictitious play*), and stop where what is bad is shared.
+    the last step led, a smaller part the more often that was no way down
+    (fictitious play: Brown 1951, *Iterative solution of games by fictitious
+    play*), and come to rest where what is bad is shared.
 
     The backward pass runs in float64 on the CPU.
 
@@ -198,7 +198,7 @@ class DdpPlanner:
             tried, lost = (None, 0) if policy is None else self._search(course, policy, objective)
             rejected += lost
             ahead = weights if tried is None else objective.weights(tried.states, tried.actions)
-            shared = weights + _SHARE * (ahead - weights)
+            shared = weights + (ahead - weights) / (3 + anew)
             if tried is None or not tried.energy <= course.energy:
                 if anew < _ANEW and (shared != weights).any():
                     weights, local, anew = shared, None, anew + 1
@@ -210,7 +210,7 @@ class DdpPlanner:
             gained = course.energy - tried.energy
             settled = not damping and gained <= _SETTLED * (abs(tried.energy) + _SETTLED)
             course, local, damping = tried, None, _relaxed(damping)
-            weights, anew = shared, 0
+            weights = shared
             if settled:
                 break
         return Refined(course, done, rejected)
@@ -252,6 +252,8 @@ def follow(start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
     """
     low, high = limits
     dynamics, latents = objective.problem.dynamics, objective.latents
+    if latents is None and isinstance(dynamics, Trajectories) and dynamics.whole(start):
+        return dynamics.follow(start, base, reference, gains, closed, low, high)
     state = start.expand(objective.scenarios, base.shape[0], -1)
     states, actions = [state], []
     weighed = gains.mT.unbind(dim=1)
