@@ -21,7 +21,9 @@ import subprocess
 import sys
 
 import pytest
-from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.exceptions import ParameterException
 from rclpy.parameter import Parameter
 from ros_bench import bench, DOMAIN
@@ -108,6 +110,16 @@ def test_wrong_values_are_refused_and_change_nothing(node, name, value):
     assert name.partition('.')[2] in result.reason or 'Wrong parameter type' in result.reason
     assert read(node, PlannerSettings) == PlannerSettings()
     assert read(node, ScheduleSettings) == ScheduleSettings()
+
+
+@pytest.mark.parametrize('kind', [SetParameters, SetParametersAtomically])
+def test_a_value_of_a_type_that_nobody_knows_is_refused_and_survived(stand, node, kind):
+    wrong = ParameterMessage(name='planner.horizon', value=ParameterValue(type=99))
+    service = 'set_parameters' + ('_atomically' if kind is SetParametersAtomically else '')
+    response = stand.call(kind, f'subject/{service}', parameters=[wrong])
+    results = response.results if kind is SetParameters else [response.result]
+    assert len(results) == 1 and not results[0].successful and '99' in results[0].reason
+    assert read(node, PlannerSettings) == PlannerSettings()
 
 
 def test_values_that_belong_together_are_judged_together(node):

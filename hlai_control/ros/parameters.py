@@ -19,9 +19,9 @@ Parameters are validated when set (refused with a reason) and read when a
 node configures itself, so that nothing changes in the middle of a tick.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -67,7 +67,15 @@ class Run:
 
 
 def declare_run(node: Node) -> None:
-    """Declare the parameters that :func:`read_run` reads."""
+    """
+    Declare the parameters that :func:`read_run` reads.
+
+    Every node begins here, so this also keeps a request that rclpy cannot
+    read from ending its process.
+    """
+    for service in node.services:
+        if service.srv_name.rpartition('/')[2].startswith('set_parameters'):
+            service.callback = _refusing(service.callback)
     for name, default, text in (
             ('robot', 'cartpole', 'Robot: a name of config/robots or a path to a YAML file.'),
             ('task', 'swingup', 'Task: a name of config/tasks or a path to a YAML file.'),
@@ -134,6 +142,22 @@ def read(node: Node, kind: type[S], changed: dict[str, object] | None = None) ->
     changed = changed or {}
     return kind(**{field: changed[name] if name in changed else node.get_parameter(name).value
                    for field, name in names.items()})
+
+
+def _refusing(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    # rclpy raises at a type of value that it does not know.
+    def answer(request: Any, response: Any) -> Any:
+        try:
+            return change(request, response)
+        except (TypeError, ValueError) as error:
+            refused = SetParametersResult(successful=False, reason=str(error))
+            if hasattr(response, 'result'):
+                response.result = refused
+            else:
+                response.results = [refused] * len(request.parameters)
+            return response
+
+    return answer
 
 
 def _descriptor(item) -> ParameterDescriptor:  # type: ignore[no-untyped-def]
