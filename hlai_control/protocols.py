@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The six seams of the engine on one page; axis letters as in ``types``."""
+"""The seams of the engine on one page; axis letters as in ``types``."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -51,6 +51,32 @@ class Dynamics(Protocol):
     def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
              z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
         """Predict one control period ahead; ``z=None`` is the mode z = 0."""
+
+
+@runtime_checkable
+class Trajectories(Protocol):
+    """
+    World models that may do more than a step per call, with z = 0; not all do.
+
+    Scenarios G are the members, or one: the mean of the members' next states.
+    """
+
+    def whole(self, like: Tensor) -> bool:
+        """Tell whether they do it for tensors of this type and device, here and now."""
+
+    def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
+               reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],
+               closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
+               ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 S']]:
+        """
+        Roll out ``base + closed * sum over G of gains (s - reference)``, within the limits.
+
+        :returns: the commands given, and the states that follow.
+        """
+
+    def linearise(self, states: Float[Tensor, 'G T S'],
+                  actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T S N']:
+        """Differentiate each step with regard to state and action; N = S + A."""
 
 
 @runtime_checkable
