@@ -14,7 +14,7 @@
 
 """The cost on its topic: the same specification comes out, or a SignalError."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 import json
 from math import inf, nan
 
@@ -22,26 +22,40 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import pytest
 
+from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.published import from_json, PublishedCost
 from hlai_control.cost.spec import CostSpec, KINDS, TermSpec
 from hlai_control.cost.task import load_task
 from hlai_control.errors import SignalError
 from hlai_control.robots.manifest import load_robot
 
-GOOD = PublishedCost(2, 100, load_task('swingup', load_robot('cartpole')).cost)
+GOOD = PublishedCost(2, 100, replace(
+    load_task('swingup', load_robot('cartpole')).cost,
+    constraints=(ConstraintSpec('rail', 'limit', ('cart.x',), low=-1.5),)))
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(0.0, allow_nan=False, allow_infinity=False)
 terms = st.builds(TermSpec, name=st.text(), kind=st.sampled_from(KINDS), coordinate=st.text(),
                   weight=positive, goal=numbers, limit=positive,
                   width=positive.filter(lambda x: x > 0.0))
+above_zero = positive.filter(lambda x: x > 0.0)
+constraints = st.one_of(
+    st.builds(ConstraintSpec, name=st.text(), kind=st.just('limit'),
+              coordinates=st.tuples(st.text()), low=numbers),
+    st.builds(ConstraintSpec, name=st.text(), kind=st.just('keep_out'),
+              coordinates=st.tuples(st.text(), st.text()), centre=st.tuples(numbers, numbers),
+              radius=above_zero),
+    st.builds(ConstraintSpec, name=st.text(), kind=st.just('rate'),
+              coordinates=st.tuples(st.text()), limit=above_zero))
 
 
 @settings(deadline=None)
 @given(st.integers(), st.integers(), st.text(), st.floats(0.0, 1.0),
-       st.lists(terms, min_size=1, max_size=4, unique_by=lambda term: term.name))
-def test_round_trip_to_the_last_bit(version, from_ns, task, discount, parts):
-    published = PublishedCost(version, from_ns, CostSpec(task, discount, tuple(parts)))
+       st.lists(terms, min_size=1, max_size=4, unique_by=lambda term: term.name),
+       st.lists(constraints, max_size=3, unique_by=lambda one: one.name))
+def test_round_trip_to_the_last_bit(version, from_ns, task, discount, parts, kept):
+    published = PublishedCost(version, from_ns, CostSpec(task, discount, tuple(parts),
+                                                         tuple(kept)))
     assert from_json(published.to_json()) == published
 
 
@@ -70,7 +84,13 @@ def _changed(path: tuple[str | int, ...], value: object) -> str:
     (('spec', 'terms', 0, 'kind'), 'cubic'), (('spec', 'terms', 0, 'kind'), ['angle']),
     (('spec', 'terms', 0, 'coordinate'), 7), (('spec', 'terms', 0, 'name'), None),
     (('spec', 'terms', 0, 'name'), 'centre'), (('spec', 'terms', 0, 'colour'), 'red'),
-    (('spec', 'terms', 0, 'goal'), inf)])
+    (('spec', 'terms', 0, 'goal'), inf),
+    (('spec', 'constraints'), None), (('spec', 'constraints'), [5]),
+    (('spec', 'constraints', 0, 'kind'), 'soft'), (('spec', 'constraints', 0, 'name'), None),
+    (('spec', 'constraints', 0, 'coordinates'), [7]),
+    (('spec', 'constraints', 0, 'coordinates'), None), (('spec', 'constraints', 0, 'low'), nan),
+    (('spec', 'constraints', 0, 'low'), '1'), (('spec', 'constraints', 0, 'radius'), 10 ** 400),
+    (('spec', 'constraints', 0, 'centre'), [None]), (('spec', 'constraints', 0, 'soft'), True)])
 def test_each_wrong_value_is_refused(path, value):
     with pytest.raises(SignalError, match='not a cost specification'):
         from_json(_changed(path, value))
@@ -82,8 +102,9 @@ json_values = st.recursive(
     max_leaves=8)
 places = st.sampled_from([
     ('version',), ('from_ns',), ('spec',), ('spec', 'task'), ('spec', 'discount'),
-    ('spec', 'terms'), ('spec', 'terms', 0), *(('spec', 'terms', 1, field)
-                                               for field in asdict(GOOD.spec.terms[1]))])
+    ('spec', 'terms'), ('spec', 'terms', 0), ('spec', 'constraints'),
+    *(('spec', 'constraints', 0, field) for field in asdict(GOOD.spec.constraints[0])),
+    *(('spec', 'terms', 1, field) for field in asdict(GOOD.spec.terms[1]))])
 
 
 @settings(max_examples=300, deadline=None)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.solved import at_goal
 from hlai_control.cost.task import load_task, Target
 from hlai_control.errors import DocumentError, UsageError
@@ -103,6 +104,58 @@ def test_each_wrong_value_is_refused_at_its_place(load, old, new, field, valid):
     assert refused.value.field == field
     line = TEXT[:TEXT.index(old)].count('\n') + 1
     assert refused.value.line >= line and refused.value.path.endswith('task.yaml')
+
+
+CONSTRAINED = TEXT + """constraints:
+  - {name: rail, kind: limit, coordinate: cart.x, low: -1.5, high: 1.6}
+  - {name: cone, kind: limit, coordinate: pole.angle, low: 2.0, high: 4.0}
+  - {name: speed, kind: limit, coordinate: cart.x/rate, high: 3.0}
+  - {name: slew, kind: rate, coordinate: cart.force, limit: 80.0}
+  - {name: post, kind: keep_out, coordinates: [cart.x, pole.angle], centre: [0.5, 1], radius: 0.2}
+"""
+
+
+def test_constraints_are_read_as_they_stand(tmp_path):
+    path = tmp_path / 'task.yaml'
+    path.write_text(CONSTRAINED, encoding='utf-8')
+    assert load_task(str(path), ROBOT).cost.constraints == (
+        ConstraintSpec('rail', 'limit', ('cart.x',), low=-1.5, high=1.6),
+        ConstraintSpec('cone', 'limit', ('pole.angle',), low=2.0, high=4.0),
+        ConstraintSpec('speed', 'limit', ('cart.x/rate',), high=3.0),
+        ConstraintSpec('slew', 'rate', ('cart.force',), limit=80.0),
+        ConstraintSpec('post', 'keep_out', ('cart.x', 'pole.angle'), centre=(0.5, 1.0),
+                       radius=0.2))
+    assert load_task('swingup', ROBOT).cost.constraints == ()
+
+
+@pytest.mark.parametrize(('old', 'new', 'field', 'valid'), [
+    ('kind: limit, coordinate: cart.x,', 'kind: limits, coordinate: cart.x,',
+     'constraints[0].kind', 'did you mean limit'),
+    ('low: -1.5, high: 1.6', 'low: 1.7, high: 1.6', 'constraints[0].high', 'above 1.7'),
+    (', low: -1.5, high: 1.6', '', 'constraints[0]', 'low, high or both'),
+    ('low: -1.5', 'least: -1.5', 'constraints[0].least', 'one of name, kind'),
+    ('low: -1.5', 'radius: 1.5', 'constraints[0].radius', 'one of name, kind, coordinate, low'),
+    ('coordinate: cart.x, low', 'coordinate: cart.y, low', 'constraints[0].coordinate',
+     'did you mean cart.x'),
+    (', low: 2.0, high: 4.0', ', low: 2.0', 'constraints[1]', 'both for an angle'),
+    ('high: 4.0', 'high: 8.4', 'constraints[1].high', 'less than 2 pi above'),
+    ('name: speed', 'name: rail', 'constraints[2].name', 'each constraint name once'),
+    ('coordinate: cart.force, limit: 80', 'coordinate: cart.x, limit: 80',
+     'constraints[3].coordinate', 'one of cart.force'),
+    ('limit: 80.0', 'limit: 0', 'constraints[3].limit', 'above 0'),
+    ('[cart.x, pole.angle]', '[cart.x, cart.x]', 'constraints[4].coordinates[1]',
+     'each coordinate once'),
+    ('[cart.x, pole.angle]', '[]', 'constraints[4].coordinates', 'a list of 1 to 2'),
+    ('centre: [0.5, 1]', 'centre: [0.5]', 'constraints[4].centre', 'a list of 2'),
+    ('radius: 0.2', 'radius: -0.2', 'constraints[4].radius', 'above 0')])
+def test_each_wrong_constraint_is_refused_at_its_place(old, new, field, valid, tmp_path):
+    assert old in CONSTRAINED
+    path = tmp_path / 'task.yaml'
+    path.write_text(CONSTRAINED.replace(old, new, 1), encoding='utf-8')
+    with pytest.raises(DocumentError, match=valid) as refused:
+        load_task(str(path), ROBOT)
+    assert refused.value.field == field
+    assert refused.value.line == CONSTRAINED[:CONSTRAINED.index(old)].count('\n') + 1
 
 
 def test_weights_may_not_be_negative(load):
