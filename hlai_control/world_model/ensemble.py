@@ -92,6 +92,7 @@ class EnsembleDynamics(nn.Module):
         # Typical accelerations [SI]; predictions are fitted in units of it.
         self.register_buffer('acceleration', torch.ones(count))
         self._register_motion(count, dt)
+        self._folded: dict[str, tuple[Tensor, ...]] = {}
         self.fold()
 
     def _register_motion(self, count: int, dt: float) -> None:
@@ -174,17 +175,29 @@ class EnsembleDynamics(nn.Module):
         turns = 2 * len(self.features.angles)
         w1 = w1.clone()
         w1[:, turns:] /= self.features.scale.unsqueeze(-1)
-        self._first = _columns(b1 - self.features.mean.unsqueeze(0) @ w1[:, turns:], w1)
-        self._second = _columns(b2, w2)
+        self._first = self._lasting('first', *_columns(
+            b1 - self.features.mean.unsqueeze(0) @ w1[:, turns:], w1))
+        self._second = self._lasting('second', *_columns(b2, w2))
         gain = (self.acceleration * self._dt)[:, None, None]
         unscale = self.monomials.fold().T @ self.monomials.square
         half = (self.coefficients * gain) @ unscale
         image = (self.coefficients * gain * self.signs.unsqueeze(1)) @ unscale
         both = torch.cat([half, image], dim=2) if self.trunk.mirrored else half
         # E n H M -> E (n M) H
-        self._third = both.permute(0, 1, 3, 2).flatten(1, 2).contiguous()
-        self._noise = _columns(self.noise_bias.detach(), torch.cat(
-            [self.noise_weight.detach()] * (2 if self.trunk.mirrored else 1), dim=1))
+        self._third, = self._lasting('third', both.permute(0, 1, 3, 2).flatten(1, 2).contiguous())
+        self._noise = self._lasting('noise', *_columns(self.noise_bias.detach(), torch.cat(
+            [self.noise_weight.detach()] * (2 if self.trunk.mirrored else 1), dim=1)))
+
+    def _lasting(self, name: str, *made: Tensor) -> tuple[Tensor, ...]:
+        # Written into what there is, if it fits: a captured CUDA graph reads these addresses.
+        held = self._folded.get(name, ())
+        if [(one.shape, one.dtype, one.device) for one in held] != [
+                (one.shape, one.dtype, one.device) for one in made]:
+            self._folded[name] = made
+            return made
+        for old, new in zip(held, made, strict=True):
+            old.copy_(new)
+        return held
 
     def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
              z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
