@@ -21,10 +21,19 @@ import pytest
 import torch
 from toys import MASS
 
+from hlai_control.actor.adjoint import AdjointPlanner
+from hlai_control.actor.captured import CapturedPlanner
+from hlai_control.actor.cem import CemPlanner
+from hlai_control.actor.ddp import DdpPlanner
+from hlai_control.actor.explore import Explorer
 from hlai_control.actor.given import check, shifted
+from hlai_control.actor.hybrid import HybridPlanner
+from hlai_control.actor.icem import IcemPlanner
+from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.errors import ShapeError
 from hlai_control.protocols import Problem
-from hlai_control.types import Plan
+from hlai_control.settings import PlannerSettings
+from hlai_control.types import Budget, Plan
 
 PROBLEM = Problem(LINEAR, QUADRATIC, None, 1.0)
 WARM = Plan(torch.zeros(5, 1), torch.zeros(6, 2), 0.0, 0.0, 1, 0, gains=torch.zeros(5, 1, 2),
@@ -61,6 +70,24 @@ def test_nothing_is_moved_between_devices_in_silence():
         check(MASS, away, PROBLEM, None, DRAW)
     with pytest.raises(ShapeError, match='warm is on device cpu'):
         check(MASS, away, PROBLEM, WARM, DRAW)
+
+
+HERE = PlannerSettings(horizon=3, candidates=8, elites=4)
+
+
+@pytest.mark.parametrize('planner', [
+    AdjointPlanner(MASS, 3), CapturedPlanner(CemPlanner(MASS, HERE)), CemPlanner(MASS, HERE),
+    DdpPlanner(MASS, 3), Explorer(MASS, HERE), HybridPlanner(MASS, HERE),
+    IcemPlanner(MASS, HERE), MppiPlanner(MASS, HERE)], ids=lambda one: type(one).__name__)
+def test_every_planner_asks(planner):
+    with pytest.raises(ShapeError, match=r'start has shape \(4,\)'):
+        planner.plan(torch.zeros(4), PROBLEM, None, Budget(1), DRAW)
+    with pytest.raises(ShapeError, match='dynamics is on device cpu'):
+        planner.plan(START.to('meta'), PROBLEM, None, Budget(1), DRAW)
+    found = planner.plan(START, PROBLEM, None, Budget(1), DRAW)
+    with pytest.raises(ShapeError, match=r'warm.actions .* \[T, A\]'):
+        planner.plan(START, PROBLEM, replace(found, actions=found.actions.expand(-1, 2)),
+                     Budget(1), DRAW)
 
 
 def test_shifting_repeats_the_last_command():

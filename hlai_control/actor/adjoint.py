@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hlai_control.actor.given import shifted
+from hlai_control.actor.given import check, shifted
 from hlai_control.actor.objective import Objective, Slopes
 from hlai_control.actor.risk import draw_latents
 from hlai_control.actor.rollout import advance, energy, roll_out
@@ -141,7 +141,7 @@ class AdjointPlanner:
                  settings: AdjointSettings | None = None) -> None:
         """Keep the limits."""
         self._settings = settings or AdjointSettings()
-        self._horizon = horizon
+        self._layout, self._horizon = layout, horizon
         self._low, self._high = np.array(layout.action_low), np.array(layout.action_high)
         self._half = 0.5 * (self._high - self._low)
 
@@ -157,7 +157,9 @@ class AdjointPlanner:
         :param generator: draws z, if the problem's risk asks for it.
         :raises PlanError: if neither the previous plan nor doing nothing has
             a finite energy.
+        :raises ShapeError: if axes or devices do not fit together.
         """
+        check(self._layout, start, problem, warm, generator)
         objective = Objective(problem, draw_latents(problem, self._horizon, start, generator))
         point, rejected = self._begin(start.clone(), warm, objective)
         done, pairs = 0, list[tuple[Array, Array]]()

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.feedback import backward, Policy
-from hlai_control.actor.given import shifted
+from hlai_control.actor.given import check, shifted
 from hlai_control.actor.objective import MeanDynamics, Objective
 from hlai_control.actor.risk import draw_latents
 from hlai_control.actor.rollout import advance
@@ -96,7 +96,7 @@ class DdpPlanner:
                  settings: DdpSettings | None = None) -> None:
         """Keep the limits."""
         settings = settings or DdpSettings()
-        self.horizon, self._merge = horizon, settings.merge
+        self.layout, self.horizon, self._merge = layout, horizon, settings.merge
         self._low, self._high = layout.action_low, layout.action_high
         self._sizes = 0.5 ** torch.arange(settings.step_sizes)
 
@@ -112,7 +112,9 @@ class DdpPlanner:
         :param generator: draws z, if the problem's risk asks for it.
         :raises PlanError: if neither the previous plan nor doing nothing has
             a finite energy.
+        :raises ShapeError: if axes or devices do not fit together.
         """
+        check(self.layout, start, problem, warm, generator)
         objective = self.objective(problem, start, generator)
         courses, rejected = self.proposals(start.clone(), warm, objective)
         if not courses:

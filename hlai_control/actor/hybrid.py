@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.ddp import Course, DdpPlanner, Refined, to_plan
-from hlai_control.actor.noise import colouring
+from hlai_control.actor.given import check
+from hlai_control.actor.noise import shaping
 from hlai_control.actor.objective import Objective
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
@@ -49,11 +50,11 @@ class HybridPlanner:
     def __init__(self, layout: Layout, settings: PlannerSettings,
                  proposing: HybridSettings | None = None,
                  refining: DdpSettings | None = None) -> None:
-        """Precompute the colouring matrix."""
+        """Precompute the matrix that shapes the noise."""
         self._proposing = proposing or HybridSettings()
         self._ddp = DdpPlanner(layout, settings.horizon, refining)
         self._spread = settings.spread
-        self._colour = colouring(settings.horizon, settings.colour)
+        self._shape = shaping(settings)
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -67,7 +68,9 @@ class HybridPlanner:
         :param budget: one iteration is one second-order step.
         :param generator: on the device of ``start``.
         :raises PlanError: if no proposal has a finite energy.
+        :raises ShapeError: if axes or devices do not fit together.
         """
+        check(self._ddp.layout, start, problem, warm, generator)
         objective = self._ddp.objective(problem, start, generator)
         count = self._proposing.cold_samples if warm is None else self._proposing.samples
         courses, rejected = self._ddp.proposals(start.clone(), warm, objective,
@@ -80,10 +83,10 @@ class HybridPlanner:
 
     def _noise(self, count: int, start: Tensor, generator: torch.Generator) -> Tensor:
         low, high = self._ddp.limits(start)
-        white = torch.randn(count, len(low), self._ddp.horizon, generator=generator,
+        white = torch.randn(count, len(low), self._shape.shape[1], generator=generator,
                             device=start.device, dtype=start.dtype)
         scale = torch.logspace(-1.3, 0.0, count, dtype=start.dtype, device=start.device)
-        coloured = (white @ self._colour.to(start).T).mT
+        coloured = (white @ self._shape.to(start).T).mT
         return self._spread * scale[:, None, None] * 0.5 * (high - low) * coloured
 
     def _refine(self, courses: list[Course], objective: Objective, budget: Budget) -> Refined:
