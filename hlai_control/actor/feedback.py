@@ -20,11 +20,9 @@ from jaxtyping import Bool, Float64
 import numpy as np
 
 from hlai_control.actor.objective import Curvatures, Slopes
+from hlai_control.compiled import riccati
 
 Array = np.ndarray
-
-# Newton steps of one box-constrained quadratic programme, and of each of its line searches.
-_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -62,27 +60,13 @@ def backward(slopes: Slopes, curvatures: Curvatures, low: Float64[Array, 'T A'],
     members, horizon, size, both = slopes.jacobian.shape
     states, actions = members * size, both - size
     forward, gradient, hessian = _stacked(slopes, curvatures)
-    slope, curve = _last(slopes.last_gradient, size), _last_curve(curvatures.last_hessian, size)
+    # The terminal value may look at the last action, too: it passes through unchanged.
+    step = np.vstack([forward[-1], np.eye(actions, states + actions, states)])
+    gradient[-1] += _last(slopes.last_gradient, size) @ step
+    hessian[-1] += step.T @ _last_curve(curvatures.last_hessian, size) @ step
     steps, gains = np.empty((horizon, actions)), np.empty((horizon, actions, states))
-    eye = np.eye(actions)
-    for t in range(horizon - 1, -1, -1):
-        if t == horizon - 1:
-            # The terminal value may look at the last action, too: it passes through unchanged.
-            step = np.vstack([forward[t], np.eye(actions, states + actions, states)])
-        else:
-            step = forward[t]
-        q = gradient[t] + slope @ step
-        qq = hessian[t] + step.T @ curve @ step
-        quu, qux = qq[states:, states:], qq[states:, :states]
-        bent = quu if not damping else quu + damping * (np.trace(quu) / actions + 1e-12) * eye
-        solved = box_qp(bent, q[states:], low[t], high[t])
-        if solved is None:
-            return None
-        k, gain = solved[0], _gain(bent, qux, solved[1])
-        slope = q[:states] + gain.T @ (quu @ k + q[states:]) + qux.T @ k
-        curve = qq[:states, :states] + gain.T @ (quu @ gain + qux) + qux.T @ gain
-        curve = 0.5 * (curve + curve.T)
-        steps[t], gains[t] = k, gain
+    if not riccati.recursion(forward, gradient, hessian, low, high, damping, steps, gains):
+        return None
     if not (np.isfinite(steps).all() and np.isfinite(gains).all()):
         return None
     split = gains.reshape(horizon, actions, members, size).transpose(2, 0, 1, 3)
@@ -100,54 +84,16 @@ def box_qp(hessian: Float64[Array, 'A A'], gradient: Float64[Array, ' A'],
     :returns: the minimiser, and which components are not at a limit with
         the gradient pushing outwards; None if H is not positive definite.
     """
-    if len(gradient) == 1 and hessian[0, 0] > 0.0:  # one actuator: clipping is exact
-        x = np.clip(-gradient / hessian[0], low, high)
-        slope = gradient + hessian[0] * x
-        return x, ~(((x <= low) & (slope > 0.0)) | ((x >= high) & (slope < 0.0)))
-    try:
-        np.linalg.cholesky(hessian)
-        x = np.clip(-np.linalg.solve(hessian, gradient), low, high)
-    except np.linalg.LinAlgError:
-        return None
-    for _ in range(_STEPS):
-        slope = gradient + hessian @ x
-        free = ~(((x <= low) & (slope > 0.0)) | ((x >= high) & (slope < 0.0)))
-        if not free.any() or np.abs(slope[free]).max() <= 1e-12 * (1.0 + np.abs(gradient).max()):
-            break
-        move = np.zeros_like(x)
-        move[free] = -np.linalg.solve(hessian[np.ix_(free, free)], slope[free])
-        x, moved = _searched(hessian, gradient, x, move, low, high)
-        if not moved:
-            break
-    return x, free
-
-
-def _searched(hessian: Array, gradient: Array, x: Array, move: Array, low: Array,
-              high: Array) -> tuple[Array, bool]:
-    # Armijo's rule along the projected path.
-    value = gradient @ x + 0.5 * x @ hessian @ x
-    slope = gradient + hessian @ x
-    for halving in range(_STEPS):
-        other = np.clip(x + 0.5 ** halving * move, low, high)
-        if gradient @ other + 0.5 * other @ hessian @ other < value + 0.1 * slope @ (other - x):
-            return other, True
-    return x, False
-
-
-def _gain(quu: Array, qux: Array, free: Array) -> Array:
-    if free.all():
-        return np.asarray(-np.linalg.solve(quu, qux))
-    gain = np.zeros_like(qux)
-    if free.any():
-        gain[free] = -np.linalg.solve(quu[np.ix_(free, free)], qux[free])
-    return gain
+    x, free = np.empty_like(gradient), np.empty(len(gradient), np.bool_)
+    return (x, free) if riccati.box_qp(hessian, gradient, low, high, x, free) else None
 
 
 def _stacked(slopes: Slopes, curvatures: Curvatures) -> tuple[Array, Array, Array]:
     """Put the members' states side by side; costs add up, the action is shared."""
     members, horizon, size, both = slopes.jacobian.shape
     if members == 1:
-        return slopes.jacobian[0], slopes.gradient[0], curvatures.hessian[0]
+        return (np.ascontiguousarray(slopes.jacobian[0]), slopes.gradient[0].copy(),
+                curvatures.hessian[0].copy())
     states = members * size
     width = states + both - size
     forward = np.zeros((horizon, states, width))

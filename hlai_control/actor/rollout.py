@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.risk import risk_weights
-from hlai_control.protocols import Dynamics, Problem
+from hlai_control.protocols import Dynamics, Problem, Trajectories
 
 
 def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
@@ -40,12 +40,23 @@ def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
     :returns: T + 1 states each, the first one ``start``.
     """
     count = dynamics.members if latents is None else len(latents)
+    if latents is None and isinstance(dynamics, Trajectories) and dynamics.whole(start):
+        return _open_loop(start, actions, dynamics, count)
     state = start.expand(count, actions.shape[0], -1)
     states = [state]
     for t, action in enumerate(actions.unbind(dim=1)):
         state = advance(state, action, dynamics, None if latents is None else latents[:, t, None])
         states.append(state)
     return torch.stack(states, dim=2)
+
+
+def _open_loop(start: Tensor, actions: Tensor, dynamics: Trajectories, count: int) -> Tensor:
+    (horizon, size), width = actions.shape[1:], len(start)
+    limit = start.new_full((size,), torch.inf)
+    return dynamics.follow(
+        start, actions, start.new_zeros(count, horizon, width),
+        start.new_zeros(count, horizon, size, width), start.new_zeros(len(actions)),
+        -limit, limit)[1]
 
 
 def advance(state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'], dynamics: Dynamics,

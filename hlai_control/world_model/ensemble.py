@@ -17,6 +17,7 @@
 
 from collections.abc import Callable, Mapping
 from math import pi
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 import torch
@@ -28,6 +29,9 @@ from hlai_control.learning.networks import MirrorTrunk
 from hlai_control.settings import WorldModelSettings
 from hlai_control.world_model.features import Features
 from hlai_control.world_model.monomials import Monomials
+
+if TYPE_CHECKING:
+    from hlai_control.world_model.trajectories import CompiledEnsemble
 
 # Predicted noise lies between these, as logarithms of the units below.
 _LOG_STD = (-7.0, 3.0)
@@ -173,6 +177,7 @@ class EnsembleDynamics(nn.Module):
         """Fold scales and mirror images into the matrices that ``step`` uses."""
         w1, b1, w2, b2 = (part.detach() for part in self.trunk.dense())
         turns = 2 * len(self.features.angles)
+        self.quarter[:, turns // 2:] = 0.5 * pi  # anew, for float64 has more digits of it
         w1 = w1.clone()
         w1[:, turns:] /= self.features.scale.unsqueeze(-1)
         self._first = self._lasting('first', *_columns(
@@ -185,6 +190,7 @@ class EnsembleDynamics(nn.Module):
         both = torch.cat([half, image], dim=2) if self.trunk.mirrored else half
         # E n H M -> E (n M) H
         self._third, = self._lasting('third', both.permute(0, 1, 3, 2).flatten(1, 2).contiguous())
+        self._compiled: CompiledEnsemble | None = None
         self._noise = self._lasting('noise', *_columns(self.noise_bias.detach(), torch.cat(
             [self.noise_weight.detach()] * (2 if self.trunk.mirrored else 1), dim=1)))
 
@@ -237,6 +243,32 @@ class EnsembleDynamics(nn.Module):
         # Gain in rate over one period, at the acceleration that holds at these rates.
         columns = self.monomials.squared_out(rates, action)
         return (factors * columns.unsqueeze(1)).sum(dim=2)
+
+    def whole(self, like: Tensor) -> bool:
+        """Tell whether :meth:`follow` and :meth:`linearise` may be called: no graph, on a CPU."""
+        return (like.device.type == 'cpu' and not torch.is_grad_enabled()
+                and like.dtype == self.acceleration.dtype)
+
+    def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
+               reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],
+               closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
+               ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 S']]:
+        """Roll out with feedback, see ``protocols.Trajectories``."""
+        return self._loops().follow(start, base, reference, gains, closed, low, high)
+
+    def linearise(self, states: Float[Tensor, 'G T S'],
+                  actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T S N']:
+        """Differentiate each step, see ``protocols.Trajectories``."""
+        return self._loops().linearise(states, actions)
+
+    def _loops(self) -> 'CompiledEnsemble':
+        if self._compiled is None:
+            # Only who plans needs the compiler: learners start sooner without it.
+            from hlai_control.world_model.trajectories import CompiledEnsemble
+            self._compiled = CompiledEnsemble(
+                self.features.angles, self.features.linear, self._first, self._second,
+                self._third, self.monomials.limit(), self.push[0, 0, 0])
+        return self._compiled
 
     def export(self) -> dict[str, Tensor]:
         """Copy parameters and scales, for an artefact."""

@@ -76,10 +76,14 @@ class Monomials(nn.Module):
         square[1 + count + pairs:, 1 + count + count ** 2:] = torch.eye(actions)
         return square
 
+    def limit(self) -> Float[Tensor, ' n']:
+        """Return the rates beyond which they count as if they were there."""
+        return _EXTRAPOLATE * self.rate
+
     def raw(self, rates: Float[Tensor, '*B n'],
             action: Float[Tensor, '*B A']) -> Float[Tensor, '*B M']:
         """Lay out the columns, in SI units."""
-        limit = _EXTRAPOLATE * self.rate
+        limit = self.limit()
         rates = torch.clamp(rates, -limit, limit)
         products = rates[..., self.first] * rates[..., self.second]
         return torch.cat([torch.ones_like(rates[..., :1]), rates, products, action], dim=-1)
@@ -92,7 +96,7 @@ class Monomials(nn.Module):
         Twins cost less than choosing half of them; ``square`` maps
         coefficients of :meth:`raw` onto these.
         """
-        limit = (_EXTRAPOLATE * self.rate).unsqueeze(-1)
+        limit = self.limit().unsqueeze(-1)
         rates = torch.clamp(rates, -limit, limit)
         products = (rates.unsqueeze(1) * rates.unsqueeze(2)).flatten(1, 2)
         one = self.one.expand(len(rates), 1, rates.shape[-1])

@@ -1,0 +1,84 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Whole trajectories of the ensemble: tensors in, compiled loops, tensors out."""
+
+from jaxtyping import Float
+import numpy as np
+import torch
+from torch import Tensor
+
+from hlai_control.compiled import ensemble
+from hlai_control.errors import ShapeError
+
+
+class CompiledEnsemble:
+    """
+    Follows and differentiates trajectories, as ``protocols.Trajectories`` states.
+
+    :param angles: indices of the positions seen as sine and cosine.
+    :param linear: indices of the positions seen as they are.
+    :param first: bias (E H 1) and weight (E H F) of the first layer.
+    :param second: of the second layer.
+    :param third: coefficients of the monomials (E nM H).
+    :param limit: rates beyond which they count as if they were there.
+    :param half: half a control period [s].
+    """
+
+    def __init__(self, angles: Tensor, linear: Tensor, first: tuple[Tensor, ...],
+                 second: tuple[Tensor, ...], third: Tensor, limit: Float[Tensor, ' n'],
+                 half: Float[Tensor, '']) -> None:
+        """Copy what changes with the next version of the weights."""
+        self._weights = ensemble.Weights(
+            angles.numpy(), linear.numpy(), _array(first[1].mT), _array(first[0][..., 0]),
+            _array(second[1].mT), _array(second[0][..., 0]), _array(third.mT), _array(limit),
+            _array(half.reshape(1)))
+        self._members, self._size = len(third), 2 * len(limit)
+        wide = third.shape[1] // len(limit)
+        self._actions = wide - 1 - len(limit) - len(limit) ** 2
+
+    def follow(self, start: Tensor, base: Tensor, reference: Tensor, gains: Tensor,
+               closed: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """Roll out with feedback."""
+        size, width = self._size, self._actions
+        groups, (count, horizon) = len(reference), base.shape[:2]
+        self._check({'start (S)': (start, (size,)), 'base (K T A)': (base, (
+            count, horizon, width)), 'reference (G T S)': (reference, (groups, horizon, size)),
+            'gains (G T A S)': (gains, (groups, horizon, width, size)),
+            'closed (K)': (closed, (count,)), 'low (A)': (low, (width,)),
+            'high (A)': (high, (width,))}, groups)
+        actions, states = ensemble.follow(
+            self._weights, *map(_array, (start, base, reference, gains, closed, low, high)))
+        return torch.from_numpy(actions), torch.from_numpy(states)
+
+    def linearise(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Differentiate each step."""
+        groups, horizon = states.shape[:2]
+        self._check({'states (G T S)': (states, (groups, horizon, self._size)),
+                     'actions (T A)': (actions, (horizon, self._actions))}, groups)
+        return torch.from_numpy(
+            ensemble.linearise(self._weights, _array(states), _array(actions)))
+
+    def _check(self, given: dict[str, tuple[Tensor, tuple[int, ...]]], groups: int) -> None:
+        # Compiled loops read what lies beyond an array's end.
+        for name, (tensor, shape) in given.items():
+            if tensor.shape != shape:
+                raise ShapeError(f'{name} has shape {tuple(tensor.shape)}; valid: {shape}')
+        if groups not in (1, self._members):
+            raise ShapeError(f'{groups} scenarios G; valid: 1, the mean of the members, or '
+                             f'{self._members}, each member')
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(tensor.detach().numpy())
