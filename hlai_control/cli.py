@@ -29,6 +29,9 @@ HELP = """usage: hlai VERB [key:=value ...]
   eval     run many independent lockstep runs through the same graph
            robot:=cartpole task:=swingup seeds:=10 first_seed:=0
            timeout_s:=30 (of motion, per run) json:=FILE
+  bench planner
+           compare planners, of other packages too, on the same learned models
+           json:=FILE starts:=20 ticks:=25 systems:=cartpole,arm peers:=yes|no
   doctor   check this machine, and say what to do about each finding
 
 Any setting of a room may be added, for example planner.horizon:=20.
@@ -47,6 +50,11 @@ def _eval(arguments: Sequence[str]) -> int:
     return evaluate(arguments)
 
 
+def _bench(arguments: Sequence[str]) -> int:
+    from hlai_control.parent.bench import bench
+    return bench(arguments)
+
+
 def _doctor(arguments: Sequence[str]) -> int:
     from hlai_control.parent.doctor import doctor
     return doctor(arguments)
@@ -54,7 +62,7 @@ def _doctor(arguments: Sequence[str]) -> int:
 
 # Each verb imports what it needs, so that help and errors come at once.
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
-    'up': _up, 'eval': _eval, 'doctor': _doctor}
+    'up': _up, 'eval': _eval, 'bench': _bench, 'doctor': _doctor}
 
 
 def main() -> int:

@@ -150,7 +150,7 @@ def _episode(simulator: Simulator, manifest: RobotManifest, begin: Vector, seed:
     low = np.array([item.low for item in manifest.actuators])
     high = np.array([item.high for item in manifest.actuators])
     simulator.reset(seed, begin.tolist())
-    noisy, true, commands = [], [], []
+    noisy, true, commands = list[Vector](), list[Vector](), list[Vector]()
     command, left = np.zeros_like(low), 0
     for _ in range(EPISODE):
         _keep(simulator, noisy, true)

@@ -20,7 +20,10 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
+from hlai_control.cost.solved import at_goal
+from hlai_control.cost.task import load_task
 from hlai_control.errors import UsageError
+from hlai_control.robots.manifest import load_robot
 
 Vector = NDArray[np.float64]
 
@@ -79,7 +82,7 @@ SYSTEMS = (
     System('pendulum', 'pendulum', 'pendulum_swingup', 30, 40,
            (Region((0.0,), (0.1,)), Region((0.0,), (pi,))), Region((0.0,), (pi,))),
     System('double pendulum', 'double_cartpole', 'double_balance', 20, 40,
-           (Region((0.0, pi, 0.0), (0.2, 0.1, 0.1)),),
+           (Region((0.0, pi, 0.0), (0.5, 0.3, 0.3)),),
            Region((0.0, 0.0, 0.0), (1.0, pi, pi))),
     System('arm', 'arm7', 'arm_reach', 12, 25,
            (Region(_ARM, (1.0, 0.8, 1.0, 0.8, 1.0, 0.8, 1.0)),),
@@ -102,6 +105,18 @@ def chosen(names: str) -> tuple[System, ...]:
 
 
 def starting_positions(system: System, count: int) -> list[Vector]:
-    """Draw where motion starts; the first ones are the same for any count."""
+    """
+    Draw where motion starts, but for places where the task would be solved already.
+
+    The first ones are the same for any count.
+    """
+    manifest = load_robot(system.robot)
+    solved, found = load_task(system.task, manifest).solved, list[Vector]()
     random = np.random.default_rng(2026)
-    return [system.starts[number % len(system.starts)].draw(random) for number in range(count)]
+    while len(found) < count:
+        place = system.starts[len(found) % len(system.starts)].draw(random)
+        state = dict.fromkeys(manifest.layout.states, 0.0)
+        state |= dict(zip(manifest.layout.positions, place.tolist(), strict=True))
+        if not at_goal(solved, state):
+            found.append(place)
+    return found

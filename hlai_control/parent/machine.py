@@ -14,6 +14,7 @@
 
 """What a result was measured on: processor, cores, versions; no torch is imported."""
 
+from collections.abc import Sequence
 from importlib import metadata
 import os
 from pathlib import Path
@@ -30,10 +31,14 @@ def machine() -> dict[str, object]:
             'system': f'{platform.system()} {platform.release()}'}
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
+def versions(others: Sequence[str] = ()) -> dict[str, str]:
+    """
+    Return the versions that a result depends on.
+
+    :param others: distributions beside the usual ones.
+    """
     found = {'python': platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *others):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
