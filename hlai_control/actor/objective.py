@@ -24,7 +24,7 @@ from torch import Tensor
 
 from hlai_control.actor.risk import risk_weights
 from hlai_control.actor.rollout import energy, scenario_energies
-from hlai_control.protocols import Dynamics, Problem, Trajectories
+from hlai_control.protocols import Dynamics, ExpandableCost, Problem, Trajectories
 
 Array = np.ndarray
 
@@ -61,9 +61,9 @@ class MeanDynamics:
         ahead = self._ensemble.step(state.expand(count, *state.shape[1:]), action, wide)
         return ahead.mean(dim=0, keepdim=True)
 
-    def whole(self, like: Tensor) -> bool:
+    def whole(self, like: Tensor, count: int) -> bool:
         """Tell whether the ensemble may do more than a step per call."""
-        return isinstance(self._ensemble, Trajectories) and self._ensemble.whole(like)
+        return isinstance(self._ensemble, Trajectories) and self._ensemble.whole(like, count)
 
     def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
                reference: Float[Tensor, '1 T S'], gains: Float[Tensor, '1 T A S'],
@@ -147,10 +147,10 @@ class Objective:
 
         :param states: a trajectory of each scenario under ``actions``.
         """
-        stage, last = _points(states, actions)
+        stage, last = points(states, actions)
         size = states.shape[-1]
-        return self._slopes(states, actions, _gradient(self._stage(size), stage),
-                            _gradient(self._terminal(size), last),
+        return self._slopes(states, actions, _gradient(self.stage(size), stage),
+                            _gradient(self.terminal(size), last),
                             self.weights(states, actions))
 
     def weights(self, states: Float[Tensor, 'E T1 S'],
@@ -170,16 +170,15 @@ class Objective:
         :param states: a trajectory of each scenario under ``actions``.
         :param weights: what each scenario counts.
         """
-        stage, last = _points(states, actions)
+        stage, last = points(states, actions)
         size, members = states.shape[-1], states.shape[0]
         if self.problem.critic is None:  # the same function: one call
-            gradients, hessians = _gradient_and_hessian(self._stage(size),
-                                                        torch.cat([stage, last]))
+            gradients, hessians = self._stage_expansion(torch.cat([stage, last]), size)
             gradient, last_gradient = gradients[:-members], gradients[-members:]
             hessian, last_hessian = hessians[:-members], hessians[-members:]
         else:
-            gradient, hessian = _gradient_and_hessian(self._stage(size), stage)
-            last_gradient, last_hessian = _gradient_and_hessian(self._terminal(size), last)
+            gradient, hessian = self._stage_expansion(stage, size)
+            last_gradient, last_hessian = gradient_and_hessian(self.terminal(size), last)
         both = projected(np.concatenate([_array(hessian), _array(last_hessian)]))
         counted = weights[:, None] * self._powers(actions)
         curved = Curvatures(
@@ -200,12 +199,20 @@ class Objective:
     def _powers(self, actions: Tensor) -> Float64[Array, ' T1']:
         return np.asarray(self.problem.discount ** np.arange(len(actions) + 1))
 
-    def _stage(self, size: int) -> Callable[[Tensor], Tensor]:
+    def _stage_expansion(self, at: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        cost = self.problem.cost
+        if isinstance(cost, ExpandableCost):
+            return cost.expansion(at[:, :size], at[:, size:])
+        return gradient_and_hessian(self.stage(size), at)
+
+    def stage(self, size: int) -> Callable[[Tensor], Tensor]:
+        """Return the stage cost as a function of (s, a), S first."""
         return lambda both: self.problem.cost.stage(both[..., :size], both[..., size:])
 
-    def _terminal(self, size: int) -> Callable[[Tensor], Tensor]:
+    def terminal(self, size: int) -> Callable[[Tensor], Tensor]:
+        """Return the terminal value as a function of (s[T], a[T-1])."""
         if self.problem.critic is None:
-            return self._stage(size)
+            return self.stage(size)
         value = self.problem.critic.value
         return lambda both: value(both[..., :size])
 
@@ -232,7 +239,7 @@ def jacobians(dynamics: Dynamics, states: Float[Tensor, 'E T S'],
         found = _jacobians(dynamics, states.reshape(*folded, states.shape[-1]),
                            actions.repeat(draws, 1), latents.reshape(*folded, latents.shape[-1]))
         return found.reshape(*states.shape, -1)
-    if isinstance(dynamics, Trajectories) and dynamics.whole(states):
+    if isinstance(dynamics, Trajectories) and dynamics.whole(states, 1):
         return dynamics.linearise(states, actions)
     return _jacobians(dynamics, states, actions, None)
 
@@ -280,11 +287,17 @@ def _gradient(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
 
 @torch.inference_mode(False)
 @torch.enable_grad()
-def _gradient_and_hessian(function: Callable[[Tensor], Tensor],
-                          points: Tensor) -> tuple[Tensor, Tensor]:
-    # N copies of each point: copy i gives the gradient's component i, and row i of the Hessian.
-    count, size = points.shape
-    copies = _leaf(points.unsqueeze(1).expand(-1, size, -1))
+def gradient_and_hessian(function: Callable[[Tensor], Tensor], at: Float[Tensor, 'B N']
+                         ) -> tuple[Float[Tensor, 'B N'], Float[Tensor, 'B N N']]:
+    """
+    Differentiate a function of a point twice: two reverse passes for all points together.
+
+    N copies of each point: copy i gives the gradient's component i, and row i of the Hessian.
+
+    :param at: the points.
+    """
+    size = at.shape[1]
+    copies = _leaf(at.unsqueeze(1).expand(-1, size, -1))
     gradient = _slope(function(copies).sum(), copies, again=True)
     rows = _slope(gradient.diagonal(dim1=1, dim2=2).sum(), copies, again=False)
     return gradient[:, 0].detach(), rows
@@ -298,8 +311,9 @@ def _slope(total: Tensor, point: Tensor, again: bool) -> Tensor:
     return found
 
 
-def _points(states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-    # (s, a) of each stage as rows, and (s[T], a[T-1]) of each member.
+def points(states: Float[Tensor, 'E T1 S'], actions: Float[Tensor, 'T A']
+           ) -> tuple[Float[Tensor, 'ET N'], Float[Tensor, 'E N']]:
+    """Put (s, a) of each stage into rows, and (s[T], a[T-1]) of each scenario."""
     wide = actions.expand(states.shape[0], -1, -1)
     both = torch.cat([states, torch.cat([wide, wide[:, -1:]], dim=1)], dim=-1)
     return both[:, :-1].flatten(0, 1), both[:, -1]
