@@ -19,16 +19,20 @@ from hypothesis import strategies as st
 from problems import CartPole, QUADRATIC, random_ensemble, SWING, WIDE
 import pytest
 import torch
-from toys import MASS
+from toys import CARTPOLE, MASS
 
 from hlai_control.actor.adjoint import AdjointPlanner, costates, lagrangian
 from hlai_control.actor.cem import CemPlanner
+from hlai_control.actor.constrained import ConstrainedPlanner
+from hlai_control.actor.curiosity import Curious
 from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.actor.objective import Objective
 from hlai_control.actor.risk import draw_latents, risk_weights
 from hlai_control.actor.rollout import energy, roll_out, scenario_energies
+from hlai_control.cost.constraint_spec import ConstraintSpec
+from hlai_control.cost.constraints import TaskConstraints
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.spec import CostSpec, TermSpec
 from hlai_control.errors import SettingsError
@@ -270,3 +274,22 @@ def test_a_scenario_that_is_not_finite_is_never_averaged_away():
 def test_what_is_no_risk_is_refused_by_name(field, value):
     with pytest.raises(SettingsError, match=f'RiskSettings.{field} = .* is outside 0'):
         RiskSettings(**{field: value})
+
+
+@pytest.mark.parametrize('make', [
+    lambda robot: HybridPlanner(robot, PlannerSettings(horizon=6)),
+    lambda robot: AdjointPlanner(robot, 6),
+    lambda robot: MppiPlanner(robot, PlannerSettings(horizon=6))])
+def test_goes_together_with_constraints_and_curiosity(make):
+    dynamics = noisy()
+    problem = Problem(
+        dynamics, Curious(SWING, dynamics, CARTPOLE, 0.2), None, 0.98,
+        RiskSettings(tail=0.3, latents=3),
+        TaskConstraints(CARTPOLE, (ConstraintSpec('slew', 'rate', ('cart.force',), limit=20.0),)))
+    planner = ConstrainedPlanner(CARTPOLE, 6, make)
+    one, two = (planner.plan(HANGING, problem, None, Budget(40), random()) for _ in range(2))
+    assert torch.equal(one.actions, two.actions)
+    assert float(one.actions.abs().max()) <= 10.0 and one.violation == 0.0
+    # 20 N/s for 0.05 s, from a command of zero on.
+    changes = torch.cat([torch.zeros(1, 1).double(), one.actions]).diff(dim=0)
+    assert float(changes.abs().max()) <= 1.05
