@@ -61,8 +61,8 @@ class Trajectories(Protocol):
     Scenarios G are the members, or one: the mean of the members' next states.
     """
 
-    def whole(self, like: Tensor) -> bool:
-        """Tell whether they do it for tensors of this type and device, here and now."""
+    def whole(self, like: Tensor, count: int) -> bool:
+        """Tell whether they do it, here and now, for ``count`` sequences like this tensor."""
 
     def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
                reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],
@@ -94,6 +94,15 @@ class CostFunction(Protocol):
     def stage(self, state: Float[Tensor, '*B S'],
               action: Float[Tensor, '*B A']) -> Float[Tensor, ' *B']:
         """Sum of the terms."""
+
+
+@runtime_checkable
+class ExpandableCost(Protocol):
+    """Costs that know their derivatives; those of others are found by reverse passes."""
+
+    def expansion(self, state: Float[Tensor, 'B S'], action: Float[Tensor, 'B A']
+                  ) -> tuple[Float[Tensor, 'B N'], Float[Tensor, 'B N N']]:
+        """Return the gradient and the Hessian of ``stage``; N = S + A."""
 
 
 @runtime_checkable

@@ -22,10 +22,11 @@ import pytest
 import torch
 from toys import CARTPOLE
 
+from hlai_control.actor.objective import gradient_and_hessian
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.spec import CostSpec, TermSpec
 from hlai_control.errors import SettingsError
-from hlai_control.protocols import CostFunction
+from hlai_control.protocols import CostFunction, ExpandableCost
 
 SPEC = CostSpec('swingup', 0.98, (
     TermSpec('rail', 'barrier', 'cart.x', 100.0, limit=1.6),
@@ -112,3 +113,26 @@ def test_terms_that_do_not_fit_the_robot_are_refused():
         CostSpec('t', 1.0, (TermSpec('t', 'angle', 'pole.angle', 1.0),) * 2)
     with pytest.raises(SettingsError, match='discount'):
         CostSpec('t', 1.5, SPEC.terms)
+
+
+@pytest.mark.parametrize('terms', [SPEC.terms, SPEC.terms[:1], SPEC.terms[3:4] + (
+    TermSpec('near', 'saturating', 'cart.x', 3.0, goal=0.5, width=0.8),)])
+def test_expansion_is_what_two_reverse_passes_find(terms):
+    cost = TaskCost(CARTPOLE, CostSpec('swingup', 0.98, terms)).double()
+    assert isinstance(cost, ExpandableCost)
+    draw = torch.Generator().manual_seed(3)
+    points = 2.0 * torch.randn(40, 5, generator=draw).double()
+    gradient, hessian = cost.expansion(points[:, :4], points[:, 4:])
+    expected = gradient_and_hessian(lambda at: cost.stage(at[..., :4], at[..., 4:]), points)
+    torch.testing.assert_close(gradient, expected[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(hessian, expected[1], rtol=1e-12, atol=1e-12)
+
+
+def test_expansion_at_the_edge_of_a_barrier_and_where_nothing_is_a_number():
+    cost = TaskCost(CARTPOLE, SPEC)
+    state = torch.tensor([[1.6, pi, 0.0, 0.0], [-1.7, pi, 0.0, 0.0], [nan, nan, 0.0, 0.0]])
+    gradient, hessian = cost.expansion(state, torch.zeros(3, 1))
+    # 0.5 * 2 (x - 0.25); beyond the barrier also 100 * 2 * 0.1, outwards; curvature 2 * 0.5.
+    torch.testing.assert_close(gradient[:2, 0], torch.tensor([1.35, -1.95 - 20.0]))
+    torch.testing.assert_close(hessian[:2, 0, 0], torch.tensor([1.0, 201.0]))
+    assert gradient[2, :2].isnan().all()

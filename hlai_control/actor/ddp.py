@@ -254,7 +254,7 @@ def follow(start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
     """
     low, high = limits
     dynamics, latents = objective.problem.dynamics, objective.latents
-    if latents is None and isinstance(dynamics, Trajectories) and dynamics.whole(start):
+    if latents is None and isinstance(dynamics, Trajectories) and dynamics.whole(start, len(base)):
         return dynamics.follow(start, base, reference, gains, closed, low, high)
     state = start.expand(objective.scenarios, base.shape[0], -1)
     states, actions = [state], []

@@ -40,7 +40,8 @@ def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
     :returns: T + 1 states each, the first one ``start``.
     """
     count = dynamics.members if latents is None else len(latents)
-    if latents is None and isinstance(dynamics, Trajectories) and dynamics.whole(start):
+    if (latents is None and isinstance(dynamics, Trajectories)
+            and dynamics.whole(start, len(actions))):
         return _open_loop(start, actions, dynamics, count)
     state = start.expand(count, actions.shape[0], -1)
     states = [state]

@@ -110,6 +110,48 @@ class TaskCost(nn.Module):
         # 0 * x is 0, or NaN for NaN and inf: also coordinates without a term count.
         return torch.cat([*self._parts(both), both * 0.0], dim=-1).sum(dim=-1)
 
+    def expansion(self, state: Float[Tensor, 'B S'], action: Float[Tensor, 'B A']
+                  ) -> tuple[Float[Tensor, 'B N'], Float[Tensor, 'B N N']]:
+        """
+        Differentiate :meth:`stage` twice: each term looks at one coordinate.
+
+        :param state: states, SI units.
+        :param action: the commands in effect at those states.
+        :returns: gradient and Hessian with regard to the state and then the action.
+        """
+        both = torch.cat([state, action], dim=-1)
+        index, slopes, curves = zip(*self._bends(both), strict=True)
+        where = torch.cat(index)
+        slope = torch.zeros_like(both).index_add(1, where, torch.cat(slopes, dim=1))
+        curve = torch.zeros_like(both).index_add(1, where, torch.cat(curves, dim=1))
+        return slope, torch.diag_embed(curve)
+
+    def _bends(self, both: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        # Of each kind: its coordinates, and the weighed derivatives of its terms.
+        found = []
+        if self._present[0]:
+            x = both[:, self.angle_index]
+            found.append((self.angle_index, self.angle_weight,
+                          terms.bend_angle(x, self.angle_goal)))
+        if self._present[1]:
+            x = both[:, self.quadratic_index]
+            found.append((self.quadratic_index, self.quadratic_weight,
+                          terms.bend_quadratic(x, self.quadratic_goal)))
+        if self._present[2]:
+            x = both[:, self.saturating_index]
+            turned = terms.bend_angle(x, self.saturating_goal)
+            straight = terms.bend_quadratic(x, self.saturating_goal)
+            slope, curve = (torch.where(self.saturating_turn, 2.0 * one, other)
+                            for one, other in zip(turned, straight, strict=True))
+            found.append((self.saturating_index, self.saturating_weight, terms.bend_saturating(
+                self._squared(x), slope, curve, self.saturating_width)))
+        if self._present[3]:
+            x = both[:, self.barrier_index]
+            found.append((self.barrier_index, self.barrier_weight,
+                          terms.bend_barrier(x, self.barrier_limit)))
+        return [(index, weight * slope, weight * curve)
+                for index, weight, (slope, curve) in found]
+
     def _parts(self, both: Float[Tensor, '*B N']) -> list[Tensor]:
         parts = []
         if self._present[0]:

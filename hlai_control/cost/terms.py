@@ -39,3 +39,37 @@ def saturating(squared: Float[Tensor, '*B N'],
 def barrier(x: Float[Tensor, '*B N'], limit: Float[Tensor, ' N']) -> Float[Tensor, '*B N']:
     """max(0, abs(x) - limit)^2: exactly zero inside the limit."""
     return torch.relu(x.abs() - limit).square()
+
+
+def bend_angle(x: Float[Tensor, '*B N'], goal: Float[Tensor, ' N']
+               ) -> tuple[Float[Tensor, '*B N'], Float[Tensor, '*B N']]:
+    """Return the first and second derivative of :func:`angle`."""
+    return torch.sin(x - goal), torch.cos(x - goal)
+
+
+def bend_quadratic(x: Float[Tensor, '*B N'], goal: Float[Tensor, ' N']
+                   ) -> tuple[Float[Tensor, '*B N'], Float[Tensor, '*B N']]:
+    """Return the first and second derivative of :func:`quadratic`."""
+    slope = 2.0 * (x - goal)
+    return slope, torch.full_like(slope, 2.0)
+
+
+def bend_saturating(squared: Float[Tensor, '*B N'], slope: Float[Tensor, '*B N'],
+                    curve: Float[Tensor, '*B N'], width: Float[Tensor, ' N']
+                    ) -> tuple[Float[Tensor, '*B N'], Float[Tensor, '*B N']]:
+    """
+    Return the first and second derivative of :func:`saturating`, by the chain rule.
+
+    :param slope: of the squared distance.
+    :param curve: second derivative of the squared distance.
+    """
+    rate = 0.5 / width.square()
+    left = rate * torch.exp(-rate * squared)
+    return left * slope, left * (curve - rate * slope.square())
+
+
+def bend_barrier(x: Float[Tensor, '*B N'], limit: Float[Tensor, ' N']
+                 ) -> tuple[Float[Tensor, '*B N'], Float[Tensor, '*B N']]:
+    """Return the first and second derivative of :func:`barrier`."""
+    beyond = torch.relu(x.abs() - limit)
+    return 2.0 * beyond * torch.sign(x), 2.0 * torch.sign(beyond)

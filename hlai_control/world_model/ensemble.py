@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # Predicted noise lies between these, as logarithms of the units below.
 _LOG_STD = (-7.0, 3.0)
+# Trajectories, counted over all members, up to which compiled loops are faster on a CPU.
+_FEW = 512
 # Initial weights this much larger than usual: the first random features of a trunk must
 # bend enough within one turn of an angle to fit it by their last layer alone.
 _GAIN = 3.0
@@ -244,10 +246,10 @@ class EnsembleDynamics(nn.Module):
         columns = self.monomials.squared_out(rates, action)
         return (factors * columns.unsqueeze(1)).sum(dim=2)
 
-    def whole(self, like: Tensor) -> bool:
-        """Tell whether :meth:`follow` and :meth:`linearise` may be called: no graph, on a CPU."""
+    def whole(self, like: Tensor, count: int) -> bool:
+        """Tell whether :meth:`follow` and :meth:`linearise` may be called, and pay off."""
         return (like.device.type == 'cpu' and not torch.is_grad_enabled()
-                and like.dtype == self.acceleration.dtype)
+                and like.dtype == self.acceleration.dtype and count * self._members <= _FEW)
 
     def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
                reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],
