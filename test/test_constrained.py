@@ -26,11 +26,12 @@ import torch
 from toys import MASS
 
 from hlai_control.actor.adjoint import AdjointPlanner, costates
+from hlai_control.actor.carried import CarriedLayout
 from hlai_control.actor.constrained import ConstrainedPlanner
 from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.actor.icem import IcemPlanner
-from hlai_control.actor.lagrangian import CarriedLayout, counting, penalised, Penalty
+from hlai_control.actor.lagrangian import counting, penalised, Penalty
 from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.actor.objective import Objective
 from hlai_control.actor.rollout import roll_out

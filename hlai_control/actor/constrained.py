@@ -21,8 +21,9 @@ from jaxtyping import Float
 import torch
 from torch import Tensor
 
+from hlai_control.actor.carried import CarriedLayout, split
 from hlai_control.actor.given import check, shifted
-from hlai_control.actor.lagrangian import CarriedLayout, counting, penalised, Penalty, split
+from hlai_control.actor.lagrangian import counting, penalised, Penalty
 from hlai_control.actor.stride import unshifted
 from hlai_control.layout import Layout
 from hlai_control.protocols import ConstraintFunction, Planner, Problem

@@ -15,9 +15,8 @@
 """
 The augmented Lagrangian of a problem with constraints, as a problem without them.
 
-Planners know nothing of it: the state also carries the command sent last and
-the time, so that a bound on the change of a command is one on state and
-action, and each step finds its own multipliers.
+Planners know nothing of it: see ``carried.py`` for how each step finds its own
+multipliers.
 """
 
 from dataclasses import dataclass, replace
@@ -26,32 +25,12 @@ from jaxtyping import Float
 import torch
 from torch import Tensor
 
-from hlai_control.layout import Layout
-from hlai_control.protocols import (
-    ConstraintFunction,
-    CostFunction,
-    Dynamics,
-    Problem,
-    ValueFunction,
-)
+from hlai_control.actor.carried import CarriedDynamics, split
+from hlai_control.protocols import ConstraintFunction, CostFunction, Problem, ValueFunction
 from hlai_control.types import Plan
 
 # Bound of the multipliers: what grows beyond it belongs to no feasible problem.
 _LARGEST = 1e6
-
-
-class CarriedLayout(Layout):
-    """A robot whose state also says the command sent last, and the time in steps."""
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """Names of the coordinates; the last command's and the time's come last."""
-        return (*super().states, *(f'{name}/last' for name in self.actions), 'time')
-
-    @property
-    def state_size(self) -> int:
-        """Return the number of coordinates, S + A + 1."""
-        return super().state_size + self.action_size + 1
 
 
 @dataclass(frozen=True)
@@ -120,30 +99,6 @@ class Penalty:
 
 
 @dataclass(frozen=True)
-class CarriedDynamics:
-    """A world model that takes the command and the time along."""
-
-    inner: Dynamics
-
-    @property
-    def members(self) -> int:
-        """E, the number of ensemble members."""
-        return self.inner.members
-
-    @property
-    def latent_size(self) -> int:
-        """Z, the number of components of z."""
-        return self.inner.latent_size
-
-    def step(self, state: Float[Tensor, 'E *B N'], action: Float[Tensor, '*B A'],
-             z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B N']:
-        """Predict one control period ahead."""
-        own, _, time = split(state, action.shape[-1])
-        return torch.cat([self.inner.step(own, action, z),
-                          action.expand(*state.shape[:-1], -1), time.unsqueeze(-1) + 1.0], dim=-1)
-
-
-@dataclass(frozen=True)
 class PenalisedCost:
     """A cost with the penalty on top."""
 
@@ -182,15 +137,6 @@ class PenalisedValue:
         return self.inner.value(own) + self.penalty.of(state, last).sum(dim=-1)
 
 
-def split(carried: Float[Tensor, '*B N'], actions: int) -> tuple[Tensor, Tensor, Tensor]:
-    """
-    Take a carried state apart: the robot's own state, its last command, and the time.
-
-    :param actions: A.
-    """
-    return (carried[..., :-1 - actions], carried[..., -1 - actions:-1], carried[..., -1])
-
-
 def penalised(problem: Problem, penalty: Penalty, actions: int) -> Problem:
     """
     Return the problem of carried states that no longer has constraints.
@@ -199,7 +145,8 @@ def penalised(problem: Problem, penalty: Penalty, actions: int) -> Problem:
     """
     critic = problem.critic
     return replace(
-        problem, dynamics=CarriedDynamics(problem.dynamics), constraints=None, previous=None,
+        problem, constraints=None, previous=None,
+        dynamics=CarriedDynamics(problem.dynamics, all(penalty.constraints.of_state)),
         cost=PenalisedCost(problem.cost, penalty),
         critic=None if critic is None else PenalisedValue(critic, penalty, actions))
 
