@@ -97,7 +97,7 @@ class CostFunction(Protocol):
 
 
 @runtime_checkable
-class ExpandableCost(Protocol):
+class ExpandableCost(CostFunction, Protocol):
     """Costs that know their derivatives; those of others are found by reverse passes."""
 
     def expansion(self, state: Float[Tensor, 'B S'], action: Float[Tensor, 'B A']
@@ -132,6 +132,15 @@ class ConstraintFunction(Protocol):
     def values(self, state: Float[Tensor, '*B S'], action: Float[Tensor, '*B A'],
                previous: Float[Tensor, '*B A']) -> Float[Tensor, '*B G']:
         """Measure each, of order one, above 0 where it is violated."""
+
+
+@runtime_checkable
+class ExpandableValue(ValueFunction, Protocol):
+    """Critics that know their derivatives; those of others are found by reverse passes."""
+
+    def expansion(self, state: Float[Tensor, 'B S']
+                  ) -> tuple[Float[Tensor, 'B S'], Float[Tensor, 'B S S']]:
+        """Return the gradient and the Hessian of ``value``."""
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ import pytest
 import torch
 from toys import CARTPOLE, MASS
 
+from hlai_control.actor.objective import gradient_and_hessian
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.spec import CostSpec, TermSpec
 from hlai_control.critic.learner import CriticLearner
 from hlai_control.critic.value import ValueNetwork
-from hlai_control.protocols import ValueFunction
+from hlai_control.protocols import ExpandableValue, ValueFunction
 from hlai_control.settings import CriticSettings
 from hlai_control.types import generator, Transition
 from hlai_control.world_model.linear import LinearDynamics
@@ -117,3 +118,25 @@ def _updated(dynamics: LinearDynamics) -> dict[str, torch.Tensor]:
     losses = [learner.update(dynamics) for _ in range(3)]
     assert all(loss >= 0 for loss in losses)
     return learner.value.export()
+
+
+def test_expansion_is_what_two_reverse_passes_find():
+    network = ValueNetwork(CARTPOLE, CriticSettings(hidden=8), generator(0, 'test'))
+    draw = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(generator=draw)
+        network.trust.fill_(0.7)
+        network.unit.fill_(2.0)
+        network.ceiling.fill_(3.0)
+        network.features.scale.uniform_(0.5, 2.0, generator=draw)
+    network = network.double()
+    assert isinstance(network, ExpandableValue)
+    state = 2.0 * torch.randn(40, 4, generator=draw).double()
+    below = network.untempered(state) < 3.0
+    assert 5 < int(below.sum()) < 35  # on both sides of the ceiling
+    with torch.no_grad():
+        gradient, hessian = network.expansion(state)
+    expected = gradient_and_hessian(network.value, state)
+    torch.testing.assert_close(gradient, expected[0], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(hessian, expected[1], rtol=1e-10, atol=1e-10)

@@ -21,10 +21,17 @@ from jaxtyping import Float, Float64
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hlai_control.actor.risk import risk_weights
 from hlai_control.actor.rollout import energy, scenario_energies
-from hlai_control.protocols import Dynamics, ExpandableCost, Problem, Trajectories
+from hlai_control.protocols import (
+    Dynamics,
+    ExpandableCost,
+    ExpandableValue,
+    Problem,
+    Trajectories,
+)
 
 Array = np.ndarray
 
@@ -178,7 +185,7 @@ class Objective:
             hessian, last_hessian = hessians[:-members], hessians[-members:]
         else:
             gradient, hessian = self._stage_expansion(stage, size)
-            last_gradient, last_hessian = gradient_and_hessian(self.terminal(size), last)
+            last_gradient, last_hessian = self._terminal_expansion(last, size)
         both = projected(np.concatenate([_array(hessian), _array(last_hessian)]))
         counted = weights[:, None] * self._powers(actions)
         curved = Curvatures(
@@ -204,6 +211,14 @@ class Objective:
         if isinstance(cost, ExpandableCost):
             return cost.expansion(at[:, :size], at[:, size:])
         return gradient_and_hessian(self.stage(size), at)
+
+    def _terminal_expansion(self, at: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        critic = self.problem.critic
+        if isinstance(critic, ExpandableValue):
+            gradient, hessian = critic.expansion(at[:, :size])
+            beside = at.shape[1] - size  # the action does not count
+            return pad(gradient, (0, beside)), pad(hessian, (0, beside, 0, beside))
+        return gradient_and_hessian(self.terminal(size), at)
 
     def stage(self, size: int) -> Callable[[Tensor], Tensor]:
         """Return the stage cost as a function of (s, a), S first."""

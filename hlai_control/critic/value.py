@@ -76,6 +76,26 @@ class ValueNetwork(nn.Module):
         out = softplus(self.network(inputs)) * self.unit
         return torch.minimum(out, self.ceiling).reshape(state.shape[:-1])
 
+    def expansion(self, state: Float[Tensor, 'B S']
+                  ) -> tuple[Float[Tensor, 'B S'], Float[Tensor, 'B S S']]:
+        """
+        Differentiate :meth:`value` twice, in closed form.
+
+        :param state: states, SI units.
+        :returns: gradient and Hessian.
+        """
+        inputs, slopes, curves = self.features.expansion(state)
+        out, gradient, hessian = self.network.expansion(inputs)
+        # By the chain rule: first to the state, then through softplus and the ceiling.
+        curved = (gradient.unsqueeze(-1) * curves).sum(dim=1)
+        gradient = (gradient.unsqueeze(1) @ slopes)[:, 0]
+        hessian = slopes.mT @ hessian @ slopes + torch.diag_embed(curved)
+        gate = torch.sigmoid(out)
+        free = self.trust * self.unit * (softplus(out) * self.unit < self.ceiling)
+        outer = gradient.unsqueeze(-1) * gradient.unsqueeze(1)
+        return ((free * gate).unsqueeze(-1) * gradient,
+                (free * gate)[:, None, None] * (hessian + (1.0 - gate)[:, None, None] * outer))
+
     def export(self) -> dict[str, Tensor]:
         """Copy parameters and scales, for an artefact."""
         return {name: tensor.detach().clone() for name, tensor in self.state_dict().items()}

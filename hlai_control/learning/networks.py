@@ -114,3 +114,25 @@ class MirrorMlp(nn.Module):
         """Evaluate on a batch."""
         even = self.trunk.basis(self.trunk(inputs), 1.0)
         return torch.baddbmm(self.bias, even, self.weight)
+
+    def expansion(self, inputs: Float[Tensor, 'B F']) -> tuple[
+            Float[Tensor, ' B'], Float[Tensor, 'B F'], Float[Tensor, 'B F F']]:
+        """Evaluate with the gradient and the Hessian, in closed form."""
+        w1, b1, w2, b2 = (part[0] for part in self.trunk.dense())
+        weight = self.weight[0, :, 0]
+        if self.trunk.mirrored:
+            weight = torch.cat([weight, weight])
+        one, slope1, curve1 = _bent(torch.addmm(b1, inputs, w1))
+        two, slope2, curve2 = _bent(torch.addmm(b2, one, w2))
+        back = (weight * slope2) @ w2.T
+        inner = (slope1.unsqueeze(1) * w1) @ w2  # d second layer / d inputs, B F H
+        hessian = (inner * (weight * curve2).unsqueeze(1)) @ inner.mT
+        hessian = hessian + (w1 * (back * curve1).unsqueeze(1)) @ w1.T
+        return two @ weight + self.bias[0, 0, 0], (back * slope1) @ w1.T, hessian
+
+
+def _bent(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return SiLU and its first two derivatives."""
+    gate = torch.sigmoid(x)
+    rest = gate * (1.0 - gate)
+    return x * gate, gate + x * rest, rest * (2.0 + x * (1.0 - 2.0 * gate))

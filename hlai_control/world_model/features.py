@@ -63,6 +63,24 @@ class Features(nn.Module):
         linear = (state[..., self.linear] - self.mean) / self.scale
         return torch.cat([torch.sin(angle), torch.cos(angle), linear], dim=-1)
 
+    def expansion(self, state: Float[Tensor, 'B S']) -> tuple[
+            Float[Tensor, 'B F'], Float[Tensor, 'B F S'], Float[Tensor, 'B F S']]:
+        """
+        Differentiate the columns twice; each looks at one coordinate.
+
+        :returns: the columns, d column / d coordinate, and the second derivatives.
+        """
+        columns, turns = self(state), len(self.angles)
+        slopes = columns.new_zeros(*columns.shape, state.shape[-1])
+        curves = torch.zeros_like(slopes)
+        for row, coordinate in enumerate(self.angles.tolist()):
+            sine, cosine = columns[:, row], columns[:, turns + row]
+            slopes[:, row, coordinate], slopes[:, turns + row, coordinate] = cosine, -sine
+            curves[:, row, coordinate], curves[:, turns + row, coordinate] = -sine, -cosine
+        rows = torch.arange(2 * turns, columns.shape[1], device=state.device)
+        slopes[:, rows, self.linear] = 1.0 / self.scale
+        return columns, slopes, curves
+
     def normalise(self, mean: Float[Tensor, ' S'], square: Float[Tensor, ' S']) -> None:
         """
         Set the normalisation from running moments of the state.
