@@ -14,19 +14,37 @@
 
 """A whole search as one CUDA graph: no Python work and no waiting between its first and last."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 import torch
 from torch import Tensor
 
 from hlai_control.actor.given import check
-from hlai_control.actor.sampling import Found, Resumed, SamplingPlanner, to_plan
+from hlai_control.actor.sampling import Found, to_plan
+from hlai_control.layout import Layout
 from hlai_control.protocols import Problem
 from hlai_control.types import Budget, Plan
 
 _WARM_UPS = 3
 _RECORDINGS = 4
+
+
+@runtime_checkable
+class Searcher(Protocol):
+    """A planner whose search never waits for its device, ``sampling.py`` or ``device_ddp.py``."""
+
+    @property
+    def layout(self) -> Layout:
+        """Return the robot."""
+
+    def resume(self, start: Float[Tensor, ' S'], warm: Plan | None) -> Any:
+        """Return what the search begins with, a frozen dataclass of tensors."""
+
+    def search(self, start: Float[Tensor, ' S'], resumed: Any, problem: Problem,
+               budget: Budget, generator: torch.Generator) -> tuple[Found, int]:
+        """Refine; return the result, and how many refinements were made."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +63,13 @@ class Recording:
     problem: Problem
     generator: torch.Generator
     start: Float[Tensor, ' S']
-    resumed: Resumed
+    resumed: Any
     found: Found
 
 
 class CapturedPlanner:
     """
-    Runs a sampling planner's search as one CUDA graph.
+    Runs a planner's search as one CUDA graph.
 
     A graph is recorded when it is first needed, and anew for another world
     model, cost, critic, generator, number of iterations, or shape: a cold and
@@ -66,7 +84,7 @@ class CapturedPlanner:
     :param planner: whose search it is.
     """
 
-    def __init__(self, planner: SamplingPlanner) -> None:
+    def __init__(self, planner: Searcher) -> None:
         """Record nothing yet."""
         self._planner = planner
         self._recordings: dict[tuple[object, ...], Recording] = {}
@@ -90,7 +108,7 @@ class CapturedPlanner:
             return to_plan(*self._planner.search(start, resumed, problem, budget, generator))
         key = (id(problem.dynamics), id(problem.cost), id(problem.critic), problem.discount,
                problem.risk, id(generator), budget.iterations, start.dtype, start.device,
-               resumed.elites.shape)
+               *(part.shape for part in vars(resumed).values()))
         recording = self._recordings.get(key)
         if recording is None:
             recording = record(self._planner, start, resumed, problem, budget.iterations,
@@ -99,13 +117,14 @@ class CapturedPlanner:
                 self._recordings.pop(next(iter(self._recordings)))
             self._recordings[key] = recording
         recording.start.copy_(start)
-        recording.resumed.mean.copy_(resumed.mean)
-        recording.resumed.elites.copy_(resumed.elites)
+        for held, part in zip(vars(recording.resumed).values(), vars(resumed).values(),
+                              strict=True):
+            held.copy_(part)
         recording.graph.replay()
         return to_plan(recording.found, budget.iterations)
 
 
-def record(planner: SamplingPlanner, start: Float[Tensor, ' S'], resumed: Resumed,
+def record(planner: Searcher, start: Float[Tensor, ' S'], resumed: Any,
            problem: Problem, iterations: int, generator: torch.Generator) -> Recording:
     """
     Record one search; the generator is left as it was.
@@ -115,7 +134,8 @@ def record(planner: SamplingPlanner, start: Float[Tensor, ' S'], resumed: Resume
 
     :param start: on a CUDA device, as everything else.
     """
-    own, begun = start.clone(), Resumed(resumed.mean.clone(), resumed.elites.clone())
+    own = start.clone()
+    begun = replace(resumed, **{name: part.clone() for name, part in vars(resumed).items()})
     budget, before = Budget(iterations), generator.get_state()
     side, main = torch.cuda.Stream(start.device), torch.cuda.current_stream(start.device)
     side.wait_stream(main)

@@ -85,12 +85,14 @@ class Found:
     What a search came to, still on its device.
 
     :param numbers: energy, anticipated value, rejected candidates; float64.
+    :param gains: feedback, see :class:`Plan`; None if there is none.
     """
 
     actions: Float[Tensor, 'T A']
     states: Float[Tensor, 'T1 S']
     elites: Float[Tensor, 'N T A']
     numbers: Float[Tensor, '3']
+    gains: Float[Tensor, 'T A S'] | None = None
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ def to_plan(found: Found, done: int) -> Plan:
                         'command and check state, world model and critic')
     return Plan(actions=found.actions.clone(), states=found.states.clone(), energy=least,
                 anticipated=anticipated, iterations=done, rejected=int(rejected),
+                gains=None if found.gains is None else found.gains.clone(),
                 elites=found.elites.clone() if len(found.elites) else None)
 
 
