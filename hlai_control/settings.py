@@ -294,6 +294,7 @@ GROUPS: dict[str, type[Settings]] = {
     'ddp': DdpSettings,
     'adjoint': AdjointSettings,
     'mppi': MppiSettings,
+    'constraint': ConstraintSettings,
     'schedule': ScheduleSettings,
     'guard': GuardSettings,
     'simulation': SimulationSettings,

@@ -23,6 +23,7 @@ from hlai_control.actor.agent import Agent, AgentSettings, Answer
 from hlai_control.actor.planners import PlanningSettings
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, RUN
+from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec
 from hlai_control.cost.task import load_task
@@ -139,8 +140,10 @@ def test_equal_seeds_give_equal_commands_and_others_do_not():
     assert commands(3)[:4] != commands(4)[:4] and commands(3)[4:] != commands(4)[4:]
 
 
-def test_a_plan_that_does_not_exist_is_answered_safely_and_recovered_from():
+@pytest.mark.parametrize('kind', PLANNERS)
+def test_a_plan_that_does_not_exist_is_answered_safely_and_recovered_from(kind):
     agent = _agent()
+    agent.configurations.put(replace(GO, version=2, planner=kind))
     agent.models.put(_model(agent, 2, scale=1e25))
     answer = _answer(agent, 0)
     assert answer.command is None and answer.plan is None and not answer.exploring
@@ -238,6 +241,36 @@ def test_a_cost_of_another_robot_is_refused_when_it_arrives():
     with pytest.raises(SettingsError, match='elbow.*not one of cart.x'):
         agent.put_cost(PublishedCost(2, 0, foreign))
     assert _answer(agent, 0).command is not None
+
+
+SLEW = ConstraintSpec('slew', 'rate', ('cart.force',), limit=1.0 / LAYOUT.period_s)
+
+
+@pytest.mark.parametrize('kind', ['hybrid', 'ddp'])
+def test_constraints_come_with_the_cost_and_count_from_the_command_that_was_sent(kind):
+    agent = _agent()
+    agent.put_cost(PublishedCost(2, 0, replace(COST, constraints=(SLEW,))))
+    agent.configurations.put(replace(GO, planner=kind, iterations=30))
+    agent.models.put(_model(agent, 2))
+    agent.applied.put(0, torch.tensor([7.0]))
+    answer = _answer(agent, 1)
+    # Whatever is wanted, the force may change by 1 N per tick.
+    assert float(answer.command) == pytest.approx(6.0, abs=0.05)
+    assert answer.plan.feasible and answer.reason == 'planning'
+
+
+def test_constraints_that_cannot_be_kept_are_named_and_foreign_ones_refused():
+    agent = _agent()
+    wide, far = (ConstraintSpec(name, 'limit', ('cart.x',), low=low) for name, low in (
+        ('wide', -9.0), ('far', 5.0)))
+    agent.put_cost(PublishedCost(2, 0, replace(COST, constraints=(wide, far))))
+    agent.models.put(_model(agent, 2))
+    answer = _answer(agent, 0)
+    assert answer.command is not None and not answer.plan.feasible
+    assert answer.reason == 'planning, but not within far.low'
+    with pytest.raises(SettingsError, match='elbow.*not one of'):
+        agent.put_cost(PublishedCost(3, 0, replace(COST, constraints=(
+            replace(far, coordinates=('elbow',)),))))
 
 
 def test_restart_forgets_the_motion_and_keeps_what_was_learned():

@@ -104,6 +104,24 @@ def test_the_last_command_of_a_tick_counts():
     assert applied.pending(5).tolist() == [[2.0]]
 
 
+def test_the_last_command_of_any_tick_before_counts_for_its_rate():
+    applied = AppliedCommands(2, 1)
+    assert applied.last(5).tolist() == [0.0]
+    applied.put(3, _command(3.0))
+    assert applied.last(3).tolist() == [0.0]
+    assert applied.last(4).tolist() == applied.last(6).tolist() == [3.0]
+    applied.put(4, _command(4.0))
+    assert applied.last(5).tolist() == [4.0]
+
+
+def test_without_delay_the_last_command_is_waited_for_all_the_same():
+    applied = AppliedCommands(0, 1)
+    applied.first_tick = 0
+    assert applied.ready(0) and not applied.ready(1)
+    applied.put(0, _command(1.0))
+    assert applied.ready(1)
+
+
 def test_ready_once_all_that_are_on_their_way_are_known():
     applied = AppliedCommands(2, 1)
     assert applied.ready(0)  # the first tick: nothing can be on its way

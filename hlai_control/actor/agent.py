@@ -34,6 +34,7 @@ from hlai_control.actor.rollout import roll_out
 from hlai_control.actor.stride import unshifted
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
 from hlai_control.configurator.scheduled import Scheduled
+from hlai_control.cost.constraints import task_constraints, TaskConstraints
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec, strided
@@ -109,6 +110,7 @@ class Agent:
         self.costs: Scheduled[PublishedCost] = Scheduled()
         self.configurations: Scheduled[Configuration] = Scheduled()
         self._cost: TaskCost | None = None
+        self._constraints: TaskConstraints | None = None
         self._configuration: Configuration | None = None
         self._problem: Problem | None = None
         self._lockstep = lockstep
@@ -125,7 +127,8 @@ class Agent:
         layout, cost = self._layout, TaskCost(self._layout, spec)
         planner = make_planner(layout, self._settings.planning)
         engine = Engine(layout, self._dynamics,
-                        Problem(self._ahead, cost, self._value, spec.discount), planner)
+                        Problem(self._ahead, cost, self._value, spec.discount,
+                                constraints=task_constraints(layout, spec)), planner)
         nowhere = torch.zeros(layout.state_size)
         pending = torch.zeros(layout.delay_ticks, layout.action_size)
         budget = Budget(self._settings.planning.planner.iterations)
@@ -141,6 +144,7 @@ class Agent:
             in the middle of a tick it would be too late.
         """
         TaskCost(self._layout, published.spec)
+        task_constraints(self._layout, published.spec)
         self.costs.put(published)
 
     def waits_for(self, tick: int) -> str:
@@ -171,7 +175,7 @@ class Agent:
         exploring = self.models.version == 0 or self._configuration.mode == EXPLORE
         problem = self._problem = Problem(
             self._ahead, self._cost, self._value if self.critics.version else None,
-            self._cost.discount)
+            self._cost.discount, constraints=self._constraints, previous=self.applied.last(tick))
         engine = Engine(self._layout, self._dynamics, problem,
                         explorer if exploring else planner)
         iterations = self._configuration.iterations or budget.iterations
@@ -183,8 +187,10 @@ class Agent:
         except PlanError as error:
             self._warm = None
             return Answer(None, None, exploring, str(error))
+        doing = 'planning' if self._warm.feasible else (
+            f'planning, but not within {self._warm.violated}')
         return Answer(self._warm.actions[0], self._warm, exploring,
-                      'exploring' if exploring else 'planning')
+                      'exploring' if exploring else doing)
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -218,6 +224,7 @@ class Agent:
         if cost is not None:
             stride = self._settings.planning.planner.stride
             self._cost, self._warm = TaskCost(self._layout, strided(cost.spec, stride)), None
+            self._constraints = task_constraints(self._layout, cost.spec)
         if configuration is not None:
             self._configuration = configuration
         if (cost or configuration) and self._cost is not None and self._configuration:

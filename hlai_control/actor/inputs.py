@@ -93,9 +93,15 @@ class AppliedCommands:
         self._commands = {k: v for k, v in self._commands.items() if k >= oldest}
 
     def ready(self, tick: int) -> bool:
-        """Whether every command still on its way at this tick is known."""
+        """Whether the last command, and every one still on its way at this tick, is known."""
         first = tick if self.first_tick is None else self.first_tick
-        return all(k in self._commands for k in range(max(first, tick - self._delay), tick))
+        since = max(first, tick - max(self._delay, 1))
+        return all(k in self._commands for k in range(since, tick))
+
+    def last(self, tick: int) -> Tensor:
+        """Return the command sent before this tick, zero before the first, shape (A,)."""
+        sent = [k for k in self._commands if k < tick]
+        return self._commands[max(sent)] if sent else self._zero
 
     def pending(self, tick: int) -> Tensor:
         """

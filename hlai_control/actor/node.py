@@ -59,6 +59,7 @@ from hlai_control.ros.stamp_clock import StampClock
 from hlai_control.ros.trajectories import PlanViews
 from hlai_control.settings import (
     AdjointSettings,
+    ConstraintSettings,
     CriticSettings,
     DdpSettings,
     HybridSettings,
@@ -82,7 +83,7 @@ class ActorNode(ManagedNode):
         """Declare the parameters."""
         super().__init__('actor', 'Planner', [
             PlannerSettings, HybridSettings, DdpSettings, AdjointSettings, MppiSettings,
-            WorldModelSettings, CriticSettings, ScheduleSettings])
+            ConstraintSettings, WorldModelSettings, CriticSettings, ScheduleSettings])
 
     def setup(self, run: Run) -> None:
         """Build the agent, join everything, and warm torch up."""
@@ -94,7 +95,8 @@ class ActorNode(ManagedNode):
             name + STD_SUFFIX for name in self._layout.states)
         planning = PlanningSettings(
             read(self, PlannerSettings), read(self, HybridSettings), read(self, DdpSettings),
-            read(self, AdjointSettings), read(self, MppiSettings))
+            read(self, AdjointSettings), read(self, MppiSettings),
+            read(self, ConstraintSettings))
         self._iterations, self._stride = planning.planner.iterations, planning.planner.stride
         self._agent = Agent(self._layout, AgentSettings(
             planning, read(self, WorldModelSettings), read(self, CriticSettings),
@@ -200,7 +202,7 @@ class ActorNode(ManagedNode):
                   plan.iterations if plan else 0, float(answer.exploring)]
         if plan is not None and plan.rejected:
             self.diagnostics.count('candidates rejected: not finite', plan.rejected)
-        self.diagnostics.state(answer.reason, OK if plan is not None else WARN)
+        self.diagnostics.state(answer.reason, OK if plan is not None and plan.feasible else WARN)
         values = np.nan_to_num(np.array(values), nan=-1.0, posinf=-1.0)
         self._timing.publish(to_message(Signal(stamp_ns, TIMING_NAMES, values)))
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from hlai_control.actor.adjoint import AdjointPlanner
 from hlai_control.actor.cem import CemPlanner
+from hlai_control.actor.constrained import ConstrainedPlanner
 from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.actor.icem import IcemPlanner
@@ -27,6 +28,7 @@ from hlai_control.layout import Layout
 from hlai_control.protocols import Planner
 from hlai_control.settings import (
     AdjointSettings,
+    ConstraintSettings,
     DdpSettings,
     HybridSettings,
     MppiSettings,
@@ -47,6 +49,7 @@ class PlanningSettings:
     ddp: DdpSettings = DdpSettings()
     adjoint: AdjointSettings = AdjointSettings()
     mppi: MppiSettings = MppiSettings()
+    constraint: ConstraintSettings = ConstraintSettings()
 
     def configured(self, kind: str, horizon: int) -> 'PlanningSettings':
         """
@@ -62,16 +65,16 @@ class PlanningSettings:
 
 def make_planner(layout: Layout, settings: PlanningSettings) -> Planner:
     """
-    Make the planner that the settings name.
+    Make the planner that the settings name, able to keep to constraints.
 
     :param layout: limits of the commands.
     """
     planner = settings.planner
-    makers: dict[str, Callable[[], Planner]] = {
-        'hybrid': lambda: HybridPlanner(layout, planner, settings.hybrid, settings.ddp),
-        'ddp': lambda: DdpPlanner(layout, planner.horizon, settings.ddp),
-        'adjoint': lambda: AdjointPlanner(layout, planner.horizon, settings.adjoint),
-        'mppi': lambda: MppiPlanner(layout, planner, settings.mppi),
-        'icem': lambda: IcemPlanner(layout, planner),
-        'cem': lambda: CemPlanner(layout, planner)}
-    return makers[planner.kind]()
+    makers: dict[str, Callable[[Layout], Planner]] = {
+        'hybrid': lambda robot: HybridPlanner(robot, planner, settings.hybrid, settings.ddp),
+        'ddp': lambda robot: DdpPlanner(robot, planner.horizon, settings.ddp),
+        'adjoint': lambda robot: AdjointPlanner(robot, planner.horizon, settings.adjoint),
+        'mppi': lambda robot: MppiPlanner(robot, planner, settings.mppi),
+        'icem': lambda robot: IcemPlanner(robot, planner),
+        'cem': lambda robot: CemPlanner(robot, planner)}
+    return ConstrainedPlanner(layout, planner.horizon, makers[planner.kind], settings.constraint)
