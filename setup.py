@@ -67,6 +67,7 @@ setup(
         'rich>=13',
         'PyYAML>=6',
         'jaxtyping>=0.2.36',
+        'numba>=0.60',
     ],
     extras_require={
         'ros': ['ros-jazzy-rclpy', 'ros-jazzy-common-interfaces', 'ros-jazzy-rmw-fastrtps-cpp'],

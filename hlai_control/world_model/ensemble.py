@@ -256,14 +256,15 @@ class EnsembleDynamics(nn.Module):
                closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
                ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 S']]:
         """Roll out with feedback, see ``protocols.Trajectories``."""
-        return self._loops().follow(start, base, reference, gains, closed, low, high)
+        return self.loops().follow(start, base, reference, gains, closed, low, high)
 
     def linearise(self, states: Float[Tensor, 'G T S'],
                   actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T S N']:
         """Differentiate each step, see ``protocols.Trajectories``."""
-        return self._loops().linearise(states, actions)
+        return self.loops().linearise(states, actions)
 
-    def _loops(self) -> 'CompiledEnsemble':
+    def loops(self) -> 'CompiledEnsemble':
+        """Return the compiled loops with the weights of now."""
         if self._compiled is None:
             # Only who plans needs the compiler: learners start sooner without it.
             from hlai_control.world_model.trajectories import CompiledEnsemble
