@@ -233,7 +233,8 @@ def overridden(case: Case, assignments: list[str]) -> Case:
                           for term in part.terms)
             part = replace(part, terms=terms)
         else:
-            part = replace(part, **{name: type(getattr(part, name))(float(text))})
+            kind = type(getattr(part, name))
+            part = replace(part, **{name: text if kind is str else kind(float(text))})
         case = replace(case, **{group: part})
     return case
 
