@@ -255,7 +255,7 @@ def test_constraints_come_with_the_cost_and_count_from_the_command_that_was_sent
     agent.applied.put(0, torch.tensor([7.0]))
     answer = _answer(agent, 1)
     # Whatever is wanted, the force may change by 1 N per tick.
-    assert float(answer.command) == pytest.approx(6.0, abs=0.05)
+    assert float(answer.command) == pytest.approx(6.0, abs=0.1)
     assert answer.plan.feasible and answer.reason == 'planning'
 
 

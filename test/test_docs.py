@@ -29,6 +29,7 @@ import yaml
 
 from hlai_control import __version__, graph
 from hlai_control.cli import HELP, VERBS
+from hlai_control.cost.constraint_spec import CONSTRAINT_KINDS
 from hlai_control.cost.spec import KINDS
 from hlai_control.cost.task import load_task
 from hlai_control.errors import DocumentError
@@ -231,7 +232,20 @@ MISTAKES = [
     ('tasks', 'kind: angle', 'kind: angel'),
     ('tasks', 'weight: 100.0, limit: 1.6', 'weight: 100.0'),
     ('tasks', 'robots: [cartpole]', 'robots: [pendulum]'),
+    ('tasks', 'hold_s: 3.0', 'hold_s: 3.0\nconstraints:\n'
+     '  - {name: rail, kind: limit, coordinate: cart.x}'),
 ]
+
+
+def test_the_constraints_shown_are_valid_and_all_kinds(tmp_path: Path) -> None:
+    page = text('docs/tasks.md')
+    block, = re.findall(r'```yaml\n(constraints:\n.*?)```', page, re.DOTALL)
+    path = tmp_path / 'swingup.yaml'
+    path.write_text(text('config/tasks/swingup.yaml') + block, encoding='utf-8')
+    shown = load_task(str(path), load_robot('cartpole')).cost.constraints
+    assert {one.kind for one in shown} == set(CONSTRAINT_KINDS)
+    assert all(f'| `{kind}` |' in page for kind in CONSTRAINT_KINDS)
+    assert 'constraint.tolerance' in parameters()
 
 
 @pytest.mark.parametrize('kind, right, wrong', MISTAKES)
