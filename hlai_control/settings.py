@@ -216,6 +216,7 @@ class CuriositySettings(Settings):
     weight: float = setting(
         0.0, 0.0, 1e6, 'Cost per nat of information that a control period could have brought '
         'and does not; 0: not curious.')
+    exploring: float = setting(1.0, 0.0, 1e6, 'The same in mode explore.')
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,11 @@ GROUPS: dict[str, type[Settings]] = {
     'hybrid': HybridSettings,
     'ddp': DdpSettings,
     'adjoint': AdjointSettings,
+    'cem': CemSettings,
+    'icem': IcemSettings,
     'mppi': MppiSettings,
+    'risk': RiskSettings,
+    'curiosity': CuriositySettings,
     'constraint': ConstraintSettings,
     'schedule': ScheduleSettings,
     'guard': GuardSettings,

@@ -218,9 +218,12 @@ def test_hold_and_explore_are_obeyed():
     assert _answer(agent, 1).reason == 'planning'
     assert _answer(agent, 2) == Answer(None, None, False, 'hold was asked for')
     agent.configurations.put(replace(GO, version=3, mode=EXPLORE))
-    assert _answer(agent, 3).exploring
+    answer = _answer(agent, 3)
+    assert answer.exploring and answer.plan.iterations > 1, 'it knows enough to seek'
+    assert agent._problem.cost.names[-1] == 'boredom'
     agent.configurations.put(replace(GO, version=4))
     assert _answer(agent, 4).reason == 'planning'
+    assert 'boredom' not in agent._problem.cost.names
 
 
 def test_a_configuration_sets_horizon_and_iterations():

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.adjoint import costates
+from hlai_control.actor.curiosity import curious
 from hlai_control.actor.explore import Explorer
 from hlai_control.actor.inputs import AppliedCommands, FunctionInput
 from hlai_control.actor.objective import Objective
@@ -42,7 +43,7 @@ from hlai_control.critic.value import ValueNetwork
 from hlai_control.engine import Engine
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import Planner, Problem
+from hlai_control.protocols import CostFunction, Planner, Problem
 from hlai_control.settings import (
     CriticSettings,
     ScheduleSettings,
@@ -71,7 +72,7 @@ class Answer:
 
     :param command: A values to send; None: the safe command is wanted.
     :param plan: where the command comes from, None without one.
-    :param exploring: whether the command is a random push.
+    :param exploring: whether it is to learn rather than to solve the task.
     :param reason: why, for people.
     """
 
@@ -109,7 +110,7 @@ class Agent:
         self.critics = FunctionInput(settings.schedule, lockstep)
         self.costs: Scheduled[PublishedCost] = Scheduled()
         self.configurations: Scheduled[Configuration] = Scheduled()
-        self._cost: TaskCost | None = None
+        self._cost: CostFunction | None = None
         self._constraints: TaskConstraints | None = None
         self._configuration: Configuration | None = None
         self._problem: Problem | None = None
@@ -171,13 +172,13 @@ class Agent:
         if self._configuration.mode == HOLD:
             self._warm = None
             return Answer(None, None, False, 'hold was asked for')
-        planner, explorer = self._planners
-        exploring = self.models.version == 0 or self._configuration.mode == EXPLORE
+        blind, exploring = self.models.version == 0, self._configuration.mode == EXPLORE
         problem = self._problem = Problem(
-            self._ahead, self._cost, self._value if self.critics.version else None,
-            self._cost.discount, constraints=self._constraints, previous=self.applied.last(tick))
-        engine = Engine(self._layout, self._dynamics, problem,
-                        explorer if exploring else planner)
+            self._ahead, self._curious if exploring else self._cost,
+            self._value if self.critics.version else None, self._discount,
+            self._settings.planning.risk, self._constraints, self.applied.last(tick))
+        engine = Engine(self._layout, self._dynamics, problem, self._planners[blind])
+        exploring |= blind
         iterations = self._configuration.iterations or budget.iterations
         stride = self._settings.planning.planner.stride
         warm = self._warm if self._warm is None or tick % stride == 0 else unshifted(self._warm)
@@ -223,7 +224,12 @@ class Agent:
         configuration = self.configurations.advance(stamp_ns)
         if cost is not None:
             stride = self._settings.planning.planner.stride
-            self._cost, self._warm = TaskCost(self._layout, strided(cost.spec, stride)), None
+            spec = strided(cost.spec, stride)
+            plain, curiosity = TaskCost(self._layout, spec), self._settings.planning.curiosity
+            self._cost, self._curious = (
+                curious(plain, self._ahead, self._layout, replace(curiosity, weight=weight))
+                for weight in (curiosity.weight, max(curiosity.weight, curiosity.exploring)))
+            self._discount, self._warm = spec.discount, None
             self._constraints = task_constraints(self._layout, cost.spec)
         if configuration is not None:
             self._configuration = configuration

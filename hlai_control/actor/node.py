@@ -59,12 +59,16 @@ from hlai_control.ros.stamp_clock import StampClock
 from hlai_control.ros.trajectories import PlanViews
 from hlai_control.settings import (
     AdjointSettings,
+    CemSettings,
     ConstraintSettings,
     CriticSettings,
+    CuriositySettings,
     DdpSettings,
     HybridSettings,
+    IcemSettings,
     MppiSettings,
     PlannerSettings,
+    RiskSettings,
     ScheduleSettings,
     WorldModelSettings,
 )
@@ -82,8 +86,9 @@ class ActorNode(ManagedNode):
     def __init__(self) -> None:
         """Declare the parameters."""
         super().__init__('actor', 'Planner', [
-            PlannerSettings, HybridSettings, DdpSettings, AdjointSettings, MppiSettings,
-            ConstraintSettings, WorldModelSettings, CriticSettings, ScheduleSettings])
+            PlannerSettings, HybridSettings, DdpSettings, AdjointSettings, CemSettings,
+            IcemSettings, MppiSettings, RiskSettings, CuriositySettings, ConstraintSettings,
+            WorldModelSettings, CriticSettings, ScheduleSettings])
 
     def setup(self, run: Run) -> None:
         """Build the agent, join everything, and warm torch up."""
@@ -95,7 +100,8 @@ class ActorNode(ManagedNode):
             name + STD_SUFFIX for name in self._layout.states)
         planning = PlanningSettings(
             read(self, PlannerSettings), read(self, HybridSettings), read(self, DdpSettings),
-            read(self, AdjointSettings), read(self, MppiSettings),
+            read(self, AdjointSettings), read(self, CemSettings), read(self, IcemSettings),
+            read(self, MppiSettings), read(self, RiskSettings), read(self, CuriositySettings),
             read(self, ConstraintSettings))
         self._iterations, self._stride = planning.planner.iterations, planning.planner.stride
         self._agent = Agent(self._layout, AgentSettings(

@@ -28,27 +28,37 @@ from hlai_control.layout import Layout
 from hlai_control.protocols import Planner
 from hlai_control.settings import (
     AdjointSettings,
+    CemSettings,
     ConstraintSettings,
+    CuriositySettings,
     DdpSettings,
     HybridSettings,
+    IcemSettings,
     MppiSettings,
     PlannerSettings,
+    RiskSettings,
 )
 
 
 @dataclass(frozen=True)
 class PlanningSettings:
     """
-    The settings of all planners, so that one may take another's place while the robot runs.
+    What plans are made with: all planners, so that one may take another's place as it runs.
 
     :param planner: which one, and what they share.
+    :param risk: over which scenarios energies are averaged.
+    :param curiosity: what it costs to learn nothing.
     """
 
     planner: PlannerSettings = PlannerSettings()
     hybrid: HybridSettings = HybridSettings()
     ddp: DdpSettings = DdpSettings()
     adjoint: AdjointSettings = AdjointSettings()
+    cem: CemSettings = CemSettings()
+    icem: IcemSettings = IcemSettings()
     mppi: MppiSettings = MppiSettings()
+    risk: RiskSettings = RiskSettings()
+    curiosity: CuriositySettings = CuriositySettings()
     constraint: ConstraintSettings = ConstraintSettings()
 
     def configured(self, kind: str, horizon: int) -> 'PlanningSettings':
@@ -75,6 +85,6 @@ def make_planner(layout: Layout, settings: PlanningSettings) -> Planner:
         'ddp': lambda robot: DdpPlanner(robot, planner.horizon, settings.ddp),
         'adjoint': lambda robot: AdjointPlanner(robot, planner.horizon, settings.adjoint),
         'mppi': lambda robot: MppiPlanner(robot, planner, settings.mppi),
-        'icem': lambda robot: IcemPlanner(robot, planner),
-        'cem': lambda robot: CemPlanner(robot, planner)}
+        'icem': lambda robot: IcemPlanner(robot, planner, settings.icem),
+        'cem': lambda robot: CemPlanner(robot, planner, settings.cem)}
     return ConstrainedPlanner(layout, planner.horizon, makers[planner.kind], settings.constraint)

@@ -33,7 +33,8 @@ class Configuration:
     :param from_ns: stamp of the first tick that it is meant for [ns].
     :param task: name or path of the task.
     :param mode: ``run``: plan, as soon as there is a world model to plan with;
-        ``explore``: random commands; ``hold``: the safe command only.
+        ``explore``: seek what teaches the world model, at random while there is
+        none; ``hold``: the safe command only.
     :param planner: name of the planner; empty: the actor's own setting.
     :param horizon: planning horizon [ticks]; 0: the actor's own setting.
     :param iterations: refinements per plan; 0: the actor's own setting.
