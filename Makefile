@@ -14,10 +14,10 @@ unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH COLCON_PREFIX_PATH _ROS_WHEELS_
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint type unit format clean
+.PHONY: help setup demo test lint type unit format bench-setup bench clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## build .venv, or bring it up to date
 	@scripts/setup_venv
@@ -39,6 +39,12 @@ unit: setup  ## every test (PYTEST_ARGS='-k planner': only some)
 
 format: setup  ## order imports and mend what ruff can
 	$(BIN)/ruff check --fix .
+
+bench-setup: setup  ## add the planners of other packages that hlai bench compares with
+	$(BIN)/python -m pip install --no-deps -r benchmark/requirements.txt
+
+bench: bench-setup  ## compare planners, a quarter of an hour (ARGS='starts:=4 systems:=arm')
+	$(BIN)/hlai bench planner json:=docs/results/planner.json $(ARGS)
 
 clean:  ## remove what is built, .venv too; runs/ stays
 	rm -rf .venv build install log dist *.egg-info

@@ -29,7 +29,7 @@ from hlai_control.actor.icem import IcemPlanner
 from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.layout import Layout
 from hlai_control.protocols import Planner, Problem
-from hlai_control.settings import HybridSettings, PlannerSettings
+from hlai_control.settings import DdpSettings, HybridSettings, PlannerSettings
 from hlai_control.types import Budget, Plan
 
 REFERENCE = 'CEM 2000 x 5'
@@ -99,14 +99,16 @@ def own() -> tuple[Competitor, ...]:
     def sampling(horizon: int, candidates: int = 128, elites: int = 24) -> PlannerSettings:
         return PlannerSettings(horizon=horizon, candidates=candidates, elites=elites)
     lean = HybridSettings(samples=8)
+    # What all others minimise: the mean of the members' energies, not the energy of their mean.
+    each = DdpSettings(merge=False)
     return (
         Competitor(REFERENCE, 'own', lambda layout, horizon: CemPlanner(
             layout, sampling(horizon, 2000, 100)), 5, 5, 5,
             '2000 candidates, 100 elites, coloured noise'),
         Competitor(SUBJECT, 'own', lambda layout, horizon: HybridPlanner(
-            layout, sampling(horizon), lean), 1, 12, 64,
+            layout, sampling(horizon), lean, each), 1, 12, 64,
             '8 proposals (64 when cold), then second-order steps; 1 per tick'),
-        Competitor('DDP', 'own', lambda layout, horizon: DdpPlanner(layout, horizon),
+        Competitor('DDP', 'own', lambda layout, horizon: DdpPlanner(layout, horizon, each),
                    1, 12, 64, 'no proposals; 1 step per tick'),
         Competitor('adjoint', 'own', lambda layout, horizon: AdjointPlanner(layout, horizon),
                    4, 40, 128, 'L-BFGS on costates; 4 steps per tick'),

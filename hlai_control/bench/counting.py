@@ -56,9 +56,9 @@ class CountingDynamics:
             ahead.register_hook(lambda _gradient: self._reversed(count))
         return ahead
 
-    def whole(self, like: Tensor) -> bool:
+    def whole(self, like: Tensor, count: int) -> bool:
         """Tell whether the model may do more than a step per call."""
-        return isinstance(self.dynamics, Trajectories) and self.dynamics.whole(like)
+        return isinstance(self.dynamics, Trajectories) and self.dynamics.whole(like, count)
 
     def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
                reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],

@@ -120,7 +120,7 @@ class PytorchMppi:
     @torch.inference_mode()
     def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
              budget: Budget, generator: torch.Generator) -> Plan:
-        """Plan with noise of half the range and lambda 1, its default."""
+        """Plan with noise of half the range; lambda is 0.1, for its default of 1 hardly moves."""
         from pytorch_mppi import MPPI
         model = Following(problem, self._layout.state_size, self._horizon)
         size = self._layout.action_size
@@ -132,7 +132,7 @@ class PytorchMppi:
             nx=model.width, noise_sigma=torch.eye(size), num_samples=CANDIDATES,
             horizon=self._horizon, u_min=-torch.ones(size), u_max=torch.ones(size),
             U_init=torch.zeros(self._horizon, size) if before is None else before,
-            step_dependent_dynamics=True)
+            lambda_=0.1, step_dependent_dynamics=True)
         with seeded(generator):
             for _ in range(budget.iterations):
                 controller.command(model.begin(start), shift_nominal_trajectory=False)
@@ -262,7 +262,7 @@ def peers() -> tuple[Competitor, ...]:
         return lambda layout, horizon: Torchrl(layout, horizon, weighing)
     return (
         Competitor('pytorch-mppi', 'peer', PytorchMppi, 1, 10, 64,
-                   '300 samples, lambda 1 (default); 1 command per tick'),
+                   '300 samples, lambda 0.1 (1, its default, hardly moves); 1 command per tick'),
         Competitor('torchrl CEM', 'peer', rl(False), 3, 10, 64,
                    '300 candidates, 30 kept; 3 per tick'),
         Competitor('torchrl MPPI', 'peer', rl(True), 0, 10, 64,

@@ -37,8 +37,7 @@ from hlai_control.bench.systems import chosen, System
 from hlai_control.bench.trial import bench
 from hlai_control.parent.bench import BenchSettings, PEERS, read_arguments
 from hlai_control.parent.machine import machine, versions
-
-INTERRUPTED = 130
+from hlai_control.parent.up import INTERRUPTED
 
 
 def main(arguments: Sequence[str]) -> int:

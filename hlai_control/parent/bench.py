@@ -26,6 +26,7 @@ from hlai_control.bench.systems import chosen
 from hlai_control.errors import UsageError
 from hlai_control.parent.arguments import choice, split, whole
 from hlai_control.parent.processes import die_with_parent
+from hlai_control.parent.up import INTERRUPTED
 
 KEYS = ('json', 'starts', 'ticks', 'systems', 'peers')
 # What is compared with: distributions, and the modules that must be found.
@@ -93,13 +94,26 @@ def bench(arguments: Sequence[str]) -> int:
                          'installed only for benchmarks: make bench-setup, or\n  '
                          f'{sys.executable} -m pip install --no-deps '
                          '-r benchmark/requirements.txt\nor leave them out: peers:=no')
-    # In a group of its own: Ctrl-C comes here, and is passed on once.
-    process = subprocess.Popen([sys.executable, '-m', MODULE, *arguments[1:]],
-                               process_group=0, preexec_fn=die_with_parent)
-    before = {number: signal.signal(number, lambda *_: process.send_signal(signal.SIGINT))
+    return _watched([sys.executable, '-m', MODULE, *arguments[1:]])
+
+
+def _watched(command: Sequence[str]) -> int:
+    """Run a process in a group of its own: Ctrl-C comes here, and is passed on; twice kills."""
+    running, stopped = list[subprocess.Popen[bytes]](), list[int]()
+
+    def stop(number: int, _frame: object) -> None:
+        for process in running:  # SIGTERM also ends one that is still importing
+            process.send_signal(signal.SIGKILL if stopped else signal.SIGTERM)
+        stopped.append(number)
+
+    before = {number: signal.signal(number, stop)
               for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        return process.wait()
+        running.append(subprocess.Popen(command, process_group=0, preexec_fn=die_with_parent))
+        if stopped:
+            running[0].terminate()
+        status = running[0].wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    return INTERRUPTED if stopped else status
