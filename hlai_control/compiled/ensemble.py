@@ -32,8 +32,8 @@ Array = np.ndarray
 
 # Division by zero gives inf or NaN, as in the tensor library, and compiled code is kept on disk.
 compiled = njit(cache=True, error_model='numpy')
-# Small parts are laid into what calls them: a call would pass each array as seven numbers.
-part = njit(cache=True, error_model='numpy', forceinline=True)
+# Parts are laid into what calls them: a call would pass each array as seven numbers.
+part = njit(error_model='numpy', forceinline=True)
 
 
 class Weights(NamedTuple):
@@ -71,7 +71,7 @@ class Scratch(NamedTuple):
     moved: Array  # 2 H, how the units move with one position
 
 
-@compiled
+@part
 def make_scratch(w: Weights, actions: int) -> Scratch:
     """Reserve it once per call."""
     count, kind = len(w.limit), w.half.dtype
@@ -180,7 +180,7 @@ def integrate(w: Weights, state: Array, gained: Array, ahead: Array) -> None:
         ahead[i] = state[i] + w.half[0] * (rate + ahead[count + i])
 
 
-@compiled
+@part
 def gain(w: Weights, member: int, state: Array, action: Array, s: Scratch) -> None:
     """Leave in ``s.gained`` what the rates gain in one period: two fixed-point steps."""
     count = len(w.limit)

@@ -19,7 +19,9 @@ import numpy as np
 
 Array = np.ndarray
 
+# Division by zero gives inf or NaN; compiled code is kept on disk.
 compiled = njit(cache=True, error_model='numpy')
+part = njit(error_model='numpy')
 
 # Newton steps of one box-constrained quadratic programme, and of each of its line searches.
 _STEPS = 20
@@ -62,7 +64,7 @@ def recursion(forward: Array, gradient: Array, hessian: Array, low: Array, high:
     return True
 
 
-@compiled
+@part
 def expand(forward: Array, gradient: Array, hessian: Array, slope: Array, curve: Array,
            q: Array, qq: Array, half: Array) -> None:
     """Leave gradient + F' slope in q, and hessian + F' curve F in qq."""
@@ -85,7 +87,7 @@ def expand(forward: Array, gradient: Array, hessian: Array, slope: Array, curve:
                 qq[n, m] += forward[i, n] * half[i, m]
 
 
-@compiled
+@part
 def look_back(q: Array, qq: Array, step: Array, gain: Array, slope: Array, curve: Array) -> None:
     """Leave in slope and curve those of the value one step earlier, under the undamped problem."""
     states, actions = len(slope), len(step)
@@ -111,7 +113,7 @@ def look_back(q: Array, qq: Array, step: Array, gain: Array, slope: Array, curve
             curve[i, j], curve[j, i] = total, total
 
 
-@compiled
+@part
 def feed_back(bent: Array, qq: Array, free: Array, gain: Array) -> None:
     """Gain = -bent^-1 Qux on the free components; rows at an active limit are zero."""
     actions, states = gain.shape
@@ -168,7 +170,7 @@ def box_qp(hessian: Array, gradient: Array, low: Array, high: Array, x: Array,
     return True
 
 
-@compiled
+@part
 def search(hessian: Array, gradient: Array, slope: Array, x: Array, move: Array, low: Array,
            high: Array) -> bool:
     """Move x by Armijo's rule along the projected path; false if nothing is gained."""
@@ -188,13 +190,13 @@ def search(hessian: Array, gradient: Array, slope: Array, x: Array, move: Array,
     return False
 
 
-@compiled
+@part
 def clipped(value: float, low: float, high: float) -> float:
     """Clip; NaN stays NaN, which a minimum need not say."""
     return low if value < low else high if value > high else value
 
 
-@compiled
+@part
 def factorise(matrix: Array, free: Array, root: Array) -> bool:
     """
     Factorise the free part of a symmetric matrix into L D L', after Cholesky.
@@ -219,7 +221,7 @@ def factorise(matrix: Array, free: Array, root: Array) -> bool:
     return True
 
 
-@compiled
+@part
 def solve(root: Array, free: Array, values: Array) -> None:
     """Solve in place for the free components; the others become zero."""
     size = len(values)
