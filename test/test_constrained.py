@@ -17,13 +17,13 @@
 
 from dataclasses import replace
 from functools import cache
-from math import nan
+from math import nan, pi
 
 import numpy as np
-from problems import HORIZON, LastStage, LINEAR, QUADRATIC, START, total_energy
+from problems import CartPole, HORIZON, LastStage, LINEAR, QUADRATIC, START, total_energy
 import pytest
 import torch
-from toys import MASS
+from toys import CARTPOLE, MASS
 
 from hlai_control.actor.adjoint import AdjointPlanner, costates
 from hlai_control.actor.carried import CarriedLayout
@@ -287,6 +287,31 @@ def test_a_moving_robot_keeps_to_its_constraints(iterations, least, first, later
     # Three refinements do not suffice from a cold start; the next ticks make up for it.
     assert max(worst) < first and max(worst[6:]) < later
     assert least < total < 39.5 and float(state.norm()) < 0.2
+
+
+def test_swings_the_known_cart_pole_up_between_the_ends_of_a_short_rail():
+    # Left alone it uses 0.45 m of rail, and changes the force by up to 370 N/s.
+    cost = TaskCost(CARTPOLE, CostSpec('swing', 0.98, (
+        TermSpec('upright', 'angle', 'pole.angle', 1.0, goal=pi),
+        TermSpec('centre', 'quadratic', 'cart.x', 0.5),
+        TermSpec('effort', 'quadratic', 'cart.force', 0.0005)))).double()
+    bounds = TaskConstraints(CARTPOLE, (
+        ConstraintSpec('rail', 'limit', ('cart.x',), low=-0.35, high=0.35),
+        ConstraintSpec('slew', 'rate', ('cart.force',), limit=150.0)))
+    planner = ConstrainedPlanner(CARTPOLE, 20, lambda robot: HybridPlanner(
+        robot, PlannerSettings(horizon=20)))
+    state, sent, warm = torch.tensor([0.0, 0.01, 0.0, 0.0]).double(), torch.zeros(1).double(), None
+    draw, upright, reached, changes = torch.Generator().manual_seed(0), [], [], []
+    for _ in range(40):
+        problem = Problem(CartPole(), cost, None, 0.98, constraints=bounds, previous=sent)
+        warm = planner.plan(state, problem, warm, Budget(3), draw)
+        changes.append(float((warm.actions[0] - sent).abs()) / CARTPOLE.period_s)
+        sent = warm.actions[0]
+        state = CartPole().step(state[None, None], warm.actions[:1])[0, 0]
+        upright.append(abs(float(state[1] % (2 * pi)) - pi) < 0.2)
+        reached.append(abs(float(state[0])))
+    assert all(upright[25:])
+    assert max(reached) < 0.355 and max(changes) < 1.05 * 150.0
 
 
 def test_time_is_kept_and_what_is_left_is_reported():
