@@ -33,7 +33,7 @@ from hlai_control.cost.constraint_spec import CONSTRAINT_KINDS
 from hlai_control.cost.spec import KINDS
 from hlai_control.cost.task import load_task
 from hlai_control.errors import DocumentError
-from hlai_control.parent import evaluate, up
+from hlai_control.parent import bench, evaluate, up
 from hlai_control.parent.arguments import split
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
@@ -42,7 +42,7 @@ from hlai_control.settings import GROUPS
 
 DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', ROOT / 'CHANGELOG.md',
              *sorted((ROOT / 'docs').rglob('*.md'))]
-KEYS = {'up': up.KEYS, 'eval': evaluate.KEYS, 'doctor': ()}
+KEYS = {'up': up.KEYS, 'eval': evaluate.KEYS, 'bench': bench.KEYS, 'doctor': ()}
 FOLDERS = ('.ci', 'benchmark', 'config', 'docs', 'hlai_control', 'launch', 'resource', 'scripts',
            'test')
 WORDS = re.compile(r'\S+')
@@ -76,14 +76,14 @@ def commands(program: str) -> list[tuple[Path, list[str]]]:
 
 
 def targets() -> set[str]:
-    return set(re.findall(r'^([a-z]+):', text('Makefile'), re.MULTILINE))
+    return set(re.findall(r'^([a-z-]+):', text('Makefile'), re.MULTILINE))
 
 
 def test_every_hlai_command_is_one() -> None:
     found = commands('hlai')
     assert {words[0] for _, words in found} == set(VERBS)
     for path, words in found:
-        verb, arguments = words[0], words[1:]
+        verb, arguments = words[0], words[1 + (words[0] == 'bench'):]
         own, rooms = split(arguments, KEYS[verb])  # refuses a key or a setting that is none
         assert not (verb == 'doctor' and arguments), relative(path)
         assert own.get('mode', 'lockstep') in ('lockstep', 'realtime')
