@@ -142,7 +142,8 @@ class DdpPlanner:
                 torch.tensor(self._high, dtype=like.dtype, device=like.device))
 
     def proposals(self, start: Float[Tensor, ' S'], warm: Plan | None, objective: Objective,
-                  noise: Float[Tensor, 'K T A'] | None = None) -> tuple[list[Course], int]:
+                  noise: Float[Tensor, 'K T A'] | None = None, most: int = 3
+                  ) -> tuple[list[Course], int]:
         """
         Roll out where refinement may begin, the best first.
 
@@ -151,7 +152,8 @@ class DdpPlanner:
 
         :param start: where the robot is.
         :param noise: added to the commands.
-        :returns: those that are finite, and how many are not.
+        :param most: how many are wanted.
+        :returns: the best of those that are finite, and how many are not.
         """
         low, high = self.limits(start)
         middle = (0.5 * (low + high)).expand(self.horizon, -1)
@@ -176,7 +178,7 @@ class DdpPlanner:
                                  (low, high), objective)
         energies = objective.energies(states, actions)
         finite = int(torch.isfinite(energies).sum())
-        order = torch.argsort(energies, stable=True)[:finite].tolist()
+        order = torch.argsort(energies, stable=True)[:min(finite, most)].tolist()
         return [Course(actions[i], states[:, i], float(energies[i]),
                        gains if bool(closed[i]) and warm is not None and warm.gains is not None
                        else None) for i in order], len(base) - finite

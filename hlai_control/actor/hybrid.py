@@ -76,13 +76,13 @@ class HybridPlanner:
         check(self._ddp.layout, start, problem, warm, generator)
         objective = self._ddp.objective(problem, start, generator)
         count = self._proposing.cold_samples if warm is None else self._proposing.samples
-        courses, rejected = self._ddp.proposals(start.clone(), warm, objective,
-                                                self._noise(count, start, generator))
+        courses, rejected = self._ddp.proposals(
+            start.clone(), warm, objective, self._noise(count, start, generator),
+            self._proposing.starts if warm is None else 1)
         if not courses:
             raise PlanError(f'none of {rejected} proposals has a finite energy; hold the safe '
                             'command and check state, world model and critic')
-        starts = courses[:1 if warm is not None else self._proposing.starts]
-        return to_plan(self._refine(starts, objective, budget), objective, rejected)
+        return to_plan(self._refine(courses, objective, budget), objective, rejected)
 
     def _noise(self, count: int, start: Tensor, generator: torch.Generator) -> Tensor:
         low, high = self._ddp.limits(start)

@@ -14,8 +14,6 @@
 
 """Compile all loops now, ``python -m hlai_control.compiled``, so that no first start waits."""
 
-import sys
-
 import numpy as np
 
 from hlai_control.compiled import ensemble, riccati
@@ -40,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()
