@@ -46,6 +46,7 @@ from torch import Tensor
 from hlai_control.actor.captured import CapturedPlanner, Searcher
 from hlai_control.actor.cem import CemPlanner
 from hlai_control.actor.device_ddp import DeviceDdpPlanner
+from hlai_control.actor.device_hybrid import DeviceHybridPlanner
 from hlai_control.actor.icem import IcemPlanner
 from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.actor.sampling import to_plan
@@ -53,7 +54,7 @@ from hlai_control.protocols import Dynamics, Planner, Problem
 from hlai_control.settings import PlannerSettings
 from hlai_control.types import Budget, Plan
 
-NAMES = ('cem', 'icem', 'mppi', 'device ddp')
+NAMES = ('cem', 'icem', 'mppi', 'device ddp', 'device hybrid')
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def searcher(name: str, size: Size) -> Searcher:
     """Make one of the planners whose search stays on its device."""
     if name == 'device ddp':
         return DeviceDdpPlanner(CARTPOLE, size.horizon)
+    if name == 'device hybrid':
+        return DeviceHybridPlanner(CARTPOLE, settings(size, 256))
     kinds = {'cem': CemPlanner, 'icem': IcemPlanner, 'mppi': MppiPlanner}
     return kinds[name](CARTPOLE, settings(size, 256))
 
@@ -170,11 +173,12 @@ def either(name: str, make: Callable[[], MppiPlanner], start: Tensor, problem: P
 
 def second_order_speed(size: Size) -> Iterator[Line]:
     """Time one second-order step of the same model and horizon; no limit is stated for it."""
-    planner = CapturedPlanner(DeviceDdpPlanner(CARTPOLE, size.horizon))
-    spent = timed(planner, slanted(size), swinging(size, ensemble(size)),
-                  replace(size, plans=max(size.plans // 10, 3)))
-    yield Line(f'device ddp, one step, {size.horizon} steps: p50 {spent[len(spent) // 2]:.3f} ms',
-               True)
+    for name in ('device ddp', 'device hybrid'):
+        spent = timed(CapturedPlanner(searcher(name, size)), slanted(size),
+                      swinging(size, ensemble(size)),
+                      replace(size, plans=max(size.plans // 10, 3)))
+        yield Line(f'{name}, one step, horizon {size.horizon}: p50 '
+                   f'{spent[len(spent) // 2]:.3f} ms', True)
 
 
 def drive_speed(size: Size) -> Iterator[Line]:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The second-order planner on a device: the iterates of the one on the CPU, and no waiting."""
+"""Second-order planners on a device: the iterates of those on the CPU, and no waiting."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -38,13 +38,21 @@ from toys import CARTPOLE, MASS
 from hlai_control.actor.captured import CapturedPlanner
 from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.device_ddp import DeviceDdpPlanner
+from hlai_control.actor.device_hybrid import DeviceHybridPlanner
 from hlai_control.actor.device_riccati import device_box_qp, device_projected, solve
 from hlai_control.actor.feedback import box_qp
+from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.actor.objective import projected
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.errors import PlanError, SettingsError
 from hlai_control.protocols import Planner, Problem
-from hlai_control.settings import CriticSettings, DdpSettings, RiskSettings
+from hlai_control.settings import (
+    CriticSettings,
+    DdpSettings,
+    HybridSettings,
+    PlannerSettings,
+    RiskSettings,
+)
 from hlai_control.types import Budget, generator, Plan
 
 HANGING = torch.tensor([0.2, 0.3, 0.0, 0.0]).double()
@@ -75,6 +83,24 @@ def test_its_iterates_are_those_on_the_cpu(make, critic, iterations):
         torch.testing.assert_close(one.actions, two.actions, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(one.gains, two.gains, rtol=1e-7, atol=1e-7)
         warm = two
+
+
+def test_the_hybrid_refines_the_same_proposal():
+    proposing = HybridSettings(samples=32, cold_samples=32, starts=1)
+    settings = PlannerSettings(horizon=10)
+    problem = Problem(CartPole(), SWING, None, 0.98)
+    device, cpu = (kind(CARTPOLE, settings, proposing)
+                   for kind in (DeviceHybridPlanner, HybridPlanner))
+    warm, energies = None, []
+    for seed, state in enumerate((HANGING, 0.9 * HANGING, -0.8 * HANGING)):
+        one, two = (planner.plan(state, problem, warm, Budget(4),
+                                 torch.Generator().manual_seed(seed)) for planner in (device, cpu))
+        assert one.energy == pytest.approx(two.energy, rel=1e-9)
+        torch.testing.assert_close(one.actions, two.actions, rtol=1e-9, atol=1e-9)
+        warm = two
+        energies.append(one.energy)
+    alone = DeviceDdpPlanner(CARTPOLE, 10).plan(HANGING, problem, None, Budget(4), DRAW)
+    assert energies[0] < alone.energy
 
 
 def test_active_limits_are_kept():
@@ -126,20 +152,26 @@ def test_nothing_finite_is_an_error_and_single_scenarios_are_refused():
             HANGING, replace(problem, risk=RiskSettings(tail=0.0)), None, Budget(2), DRAW)
 
 
-def test_the_captured_plan_is_the_same():
+EACH = pytest.mark.parametrize('planner', [
+    DeviceDdpPlanner(CARTPOLE, 6), DeviceHybridPlanner(CARTPOLE, PlannerSettings(horizon=6))],
+    ids=lambda one: type(one).__name__)
+
+
+@EACH
+def test_the_captured_plan_is_the_same(planner):
     problem = Problem(random_ensemble(), SWING, None, 0.98)
-    one = DeviceDdpPlanner(CARTPOLE, 8).plan(HANGING, problem, None, Budget(3), DRAW)
-    two = CapturedPlanner(DeviceDdpPlanner(CARTPOLE, 8)).plan(HANGING, problem, None, Budget(3),
-                                                              DRAW)
+    one, two = (kind.plan(HANGING, problem, None, Budget(3), torch.Generator().manual_seed(3))
+                for kind in (planner, CapturedPlanner(planner)))
     assert torch.equal(one.actions, two.actions)
     assert torch.equal(one.gains, two.gains)
 
 
-def test_a_whole_search_runs_on_shapes_alone():
+@EACH
+def test_a_whole_search_runs_on_shapes_alone(planner):
     critic = ValueNetwork(CARTPOLE, CriticSettings(), generator(0, 'critic')).double()
     problem = Problem(random_ensemble().to('meta'), deepcopy(SWING).to('meta'),
                       critic.to('meta'), 0.98)
-    planner, start = DeviceDdpPlanner(CARTPOLE, 6), HANGING.to('meta')
+    start, planner = HANGING.to('meta'), deepcopy(planner)
     warm = Plan(*(torch.empty(*shape, dtype=torch.float64, device='meta')
                   for shape in ((6, 1), (7, 4))), 0.0, 0.0, 1, 0,
                 gains=torch.empty(6, 1, 4, dtype=torch.float64, device='meta'))

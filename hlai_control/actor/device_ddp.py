@@ -93,7 +93,7 @@ class DeviceDdpPlanner:
             raise SettingsError('DdpSettings.merge = False: on a device, plans are made on the '
                                 'mean of the members alone; valid: True, or the planner ddp')
         self.layout, self._horizon = layout, horizon
-        self._limits = torch.tensor([layout.action_low, layout.action_high])
+        self._limits = torch.tensor([layout.action_low, layout.action_high], dtype=torch.float64)
         self._sizes = 0.5 ** torch.arange(settings.step_sizes)
 
     @torch.inference_mode(False)
@@ -128,8 +128,6 @@ class DeviceDdpPlanner:
         return Reference(shifted(warm.actions, horizon).to(start),
                          shifted(warm.states, horizon).to(start), gains)
 
-    @torch.inference_mode(False)
-    @torch.no_grad()
     def search(self, start: Float[Tensor, ' S'], resumed: Reference, problem: Problem,
                budget: Budget, generator: torch.Generator) -> tuple[Found, int]:
         """
@@ -138,22 +136,43 @@ class DeviceDdpPlanner:
         :returns: the result, and how many refinements were made.
         :raises SettingsError: if the problem's risk looks at single scenarios.
         """
+        return self.search_among(start, resumed, start.new_empty(0, *resumed.actions.shape),
+                                 problem, budget)
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def search_among(self, start: Float[Tensor, ' S'], resumed: Reference,
+                     noise: Float[Tensor, 'K T A'], problem: Problem, budget: Budget
+                     ) -> tuple[Found, int]:
+        """
+        Refine the best of the first trajectories and of some around them.
+
+        :param noise: added to the commands of the reference.
+        :returns: the result, and how many refinements were made.
+        :raises SettingsError: if the problem's risk looks at single scenarios.
+        """
         if problem.risk.tail != 1.0 or problem.risk.latents:
             raise SettingsError('a risk over single scenarios: on a device, plans are made on the '
                                 'mean of the members alone; valid: tail = 1 and latents = 0, or '
                                 'another planner')
         objective = Objective(replace(problem, dynamics=MeanDynamics(problem.dynamics)))
-        stand, done = self._begin(start, resumed, objective), 0
+        stand, done = self._begin(start, resumed, noise, objective), 0
         while done < budget.iterations and not (done and budget.expired()):
             stand = self._refined(stand, objective)
             done += 1
         return _found(stand, problem), done
 
-    def _begin(self, start: Tensor, reference: Reference, objective: Objective) -> _Stand:
-        """Roll out the reference with its gains and without, and doing nothing; take the best."""
+    def _begin(self, start: Tensor, reference: Reference, noise: Tensor,
+               objective: Objective) -> _Stand:
+        """
+        Roll out the reference with its gains and without, doing nothing, and the noise.
+
+        The best of them is where refinement begins.
+        """
         middle = self._limits.mean(dim=0).expand(self._horizon, -1)
-        base = torch.stack([reference.actions, reference.actions, middle])
-        closed = torch.cat([start.new_ones(1), start.new_zeros(2)])
+        base = torch.cat([torch.stack([reference.actions, reference.actions, middle]),
+                          reference.actions + noise])
+        closed = torch.cat([start.new_ones(1), start.new_zeros(2), start.new_ones(len(noise))])
         actions, states, energy, first, lost = self._tried(
             start, base, reference.states.unsqueeze(0), reference.gains.unsqueeze(0), closed,
             objective)
