@@ -26,13 +26,13 @@ from hlai_control.bench.systems import chosen
 from hlai_control.errors import UsageError
 from hlai_control.parent.arguments import choice, split, whole
 from hlai_control.parent.processes import die_with_parent
-from hlai_control.parent.up import INTERRUPTED
 
 KEYS = ('json', 'starts', 'ticks', 'systems', 'peers')
 # What is compared with: distributions, and the modules that must be found.
 PEERS = ('pytorch-mppi', 'torchrl', 'stable-worldmodel')
 MODULES = ('pytorch_mppi', 'torchrl', 'tensordict', 'stable_worldmodel', 'gymnasium', 'loguru')
 MODULE = 'hlai_control.bench.planner'
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
