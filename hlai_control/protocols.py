@@ -135,6 +135,15 @@ class ConstraintFunction(Protocol):
 
 
 @runtime_checkable
+class ExpandableConstraints(ConstraintFunction, Protocol):
+    """Constraints that know their derivatives; those of others are found by reverse passes."""
+
+    def slopes(self, state: Float[Tensor, 'B S'], action: Float[Tensor, 'B A'],
+               previous: Float[Tensor, 'B A']) -> Float[Tensor, 'B G M']:
+        """Return the Jacobian of ``values``; M = S + 2 A, in the order of the arguments."""
+
+
+@runtime_checkable
 class ExpandableValue(ValueFunction, Protocol):
     """Critics that know their derivatives; those of others are found by reverse passes."""
 

@@ -19,21 +19,19 @@ from dataclasses import replace
 from functools import cache
 from math import nan, pi
 
-import numpy as np
 from problems import CartPole, HORIZON, LastStage, LINEAR, QUADRATIC, START, total_energy
 import pytest
 import torch
 from toys import CARTPOLE, MASS
 
-from hlai_control.actor.adjoint import AdjointPlanner, costates
+from hlai_control.actor.adjoint import AdjointPlanner
 from hlai_control.actor.carried import CarriedLayout
 from hlai_control.actor.constrained import ConstrainedPlanner
 from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.actor.icem import IcemPlanner
-from hlai_control.actor.lagrangian import counting, penalised, Penalty
+from hlai_control.actor.lagrangian import counting
 from hlai_control.actor.mppi import MppiPlanner
-from hlai_control.actor.objective import Objective
 from hlai_control.actor.rollout import roll_out
 from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.constraints import TaskConstraints
@@ -209,28 +207,6 @@ def test_a_point_mass_goes_round_what_it_would_go_through(name):
     assert around.feasible
     assert float(around.states[:, :2].norm(dim=1).min()) >= 0.4 * (1 - 1e-3)
     assert float(around.states[-1, 0]) > 0.6  # it arrives all the same
-
-
-@pytest.mark.parametrize('critic', [None, LastStage()])
-def test_gradient_of_the_penalised_energy_equals_finite_differences(critic):
-    draw = torch.Generator().manual_seed(3)
-    counts = counting(within(), HORIZON, START)
-    penalty = Penalty(within(), counts * torch.rand(counts.shape, generator=draw).double(), counts,
-                      7.0)
-    problem = penalised(replace(BOUND, critic=critic, discount=0.9), penalty, 1)
-    actions = 4.0 * torch.randn(HORIZON, 1, generator=draw).double()
-    start = torch.cat([START, torch.tensor([1.0, 0.0]).double()])
-    objective = Objective(problem)
-    states = roll_out(start, actions.unsqueeze(0), problem.dynamics)[:, 0]
-    moves = 1e-5 * torch.eye(HORIZON).double().unsqueeze(-1)
-    expected = torch.stack([
-        (total_energy(start, actions + h, problem) - total_energy(start, actions - h, problem))
-        / 2e-5 for h in moves])
-    assert float(penalty.of(states[0, :-1], actions).sum()) > 0.1  # there is something to find
-    torch.testing.assert_close(costates(states, actions, objective).gradient.flatten(), expected,
-                               rtol=1e-6, atol=1e-6)
-    slopes, _ = objective.expansion(states, actions, objective.weights(states, actions))
-    np.testing.assert_allclose(slopes.gradient, objective.slopes(states, actions).gradient)
 
 
 def test_what_excludes_each_other_gives_the_least_violating_plan_and_says_so():

@@ -25,7 +25,7 @@ from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.constraints import task_constraints, TaskConstraints
 from hlai_control.cost.spec import CostSpec, TermSpec
 from hlai_control.errors import SettingsError
-from hlai_control.protocols import ConstraintFunction
+from hlai_control.protocols import ConstraintFunction, ExpandableConstraints
 
 RAIL = ConstraintSpec('rail', 'limit', ('cart.x',), low=-1.0, high=2.0)
 CONE = ConstraintSpec('cone', 'limit', ('pole.angle',), low=pi - 0.5, high=pi + 0.5)
@@ -94,6 +94,16 @@ def test_gradient_equals_finite_difference():
     steps = 1e-6 * torch.eye(6).double()
     expected = torch.stack([(g(point + h) - g(point - h)) / 2e-6 for h in steps], dim=1)
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_slopes_are_the_jacobian():
+    function = TaskConstraints(CARTPOLE, ALL)
+    assert isinstance(function, ExpandableConstraints)
+    points = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)).double()
+    expected = torch.stack([torch.autograd.functional.jacobian(
+        lambda x: function.values(x[:4], x[4:5], x[5:]), point) for point in points])
+    torch.testing.assert_close(
+        function.slopes(points[:, :4], points[:, 4:5], points[:, 5:]), expected)
 
 
 def test_at_the_centre_of_a_region_the_slope_is_a_number():

@@ -26,7 +26,16 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.carried import CarriedDynamics, split
-from hlai_control.protocols import ConstraintFunction, CostFunction, Problem, ValueFunction
+from hlai_control.actor.objective import gradient_and_hessian
+from hlai_control.protocols import (
+    ConstraintFunction,
+    CostFunction,
+    ExpandableConstraints,
+    ExpandableCost,
+    ExpandableValue,
+    Problem,
+    ValueFunction,
+)
 from hlai_control.types import Plan
 
 # Bound of the multipliers: what grows beyond it belongs to no feasible problem.
@@ -70,6 +79,28 @@ class Penalty:
         # NaN times 0 is NaN: it never counts as satisfied.
         return (self.counts[now] * (pushed.square() - multipliers.square())
                 / (2.0 * self.weight))
+
+    def expansion(self, carried: Float[Tensor, 'B N'], action: Float[Tensor, 'B A']
+                  ) -> tuple[Float[Tensor, 'B M'], Float[Tensor, 'B M M']]:
+        """
+        Differentiate the sum of the parts; the Hessian is that of Gauss and Newton.
+
+        :returns: gradient and Hessian with regard to carried state and action.
+        """
+        size, width = action.shape[-1], carried.shape[-1]
+        if not isinstance(self.constraints, ExpandableConstraints):
+            return gradient_and_hessian(
+                lambda both: self.of(both[..., :width], both[..., width:]).sum(dim=-1),
+                torch.cat([carried, action], dim=-1))
+        state, last, time = split(carried, size)
+        now, own = time.round().long().clamp(0, len(self.multipliers) - 1), state.shape[-1]
+        found, by = (measure(state, action, last) for measure in (
+            self.constraints.values, self.constraints.slopes))
+        slopes = torch.cat([by[..., :own], by[..., own + size:], torch.zeros_like(by[..., :1]),
+                            by[..., own:own + size]], dim=-1)
+        pushed = self.counts[now] * torch.relu(self.multipliers[now] + self.weight * found)
+        bent = self.weight * (pushed > 0.0).to(slopes).unsqueeze(-1) * slopes
+        return (pushed.unsqueeze(-2) @ slopes)[:, 0], slopes.mT @ bent
 
     def measured(self, plan: Plan) -> Float[Tensor, 'T1 G']:
         """
@@ -122,6 +153,24 @@ class PenalisedCost:
         own = split(state, action.shape[-1])[0]
         return self.inner.stage(own, action) + self.penalty.of(state, action).sum(dim=-1)
 
+    def expansion(self, state: Float[Tensor, 'B N'], action: Float[Tensor, 'B A']
+                  ) -> tuple[Float[Tensor, 'B M'], Float[Tensor, 'B M M']]:
+        """Differentiate :meth:`stage` twice; M = N + A."""
+        own, size = split(state, action.shape[-1])[0], action.shape[-1]
+        width = own.shape[-1]
+        if isinstance(self.inner, ExpandableCost):
+            slope, bend = self.inner.expansion(own, action)
+        else:
+            slope, bend = gradient_and_hessian(
+                lambda both: self.inner.stage(both[..., :width], both[..., width:]),
+                torch.cat([own, action], dim=-1))
+        gradient, hessian = self.penalty.expansion(state, action)
+        for at in (slice(0, width), slice(-size, None)):
+            gradient[:, at] += slope[:, at]
+            for other in (slice(0, width), slice(-size, None)):
+                hessian[:, at, other] += bend[:, at, other]
+        return gradient, hessian
+
 
 @dataclass(frozen=True)
 class PenalisedValue:
@@ -135,6 +184,19 @@ class PenalisedValue:
         """Anticipate the cost."""
         own, last, _ = split(state, self.actions)
         return self.inner.value(own) + self.penalty.of(state, last).sum(dim=-1)
+
+    def expansion(self, state: Float[Tensor, 'B N']
+                  ) -> tuple[Float[Tensor, 'B N'], Float[Tensor, 'B N N']]:
+        """Differentiate :meth:`value` twice."""
+        own, last, _ = split(state, self.actions)
+        slope, bend = self.inner.expansion(own) if isinstance(
+            self.inner, ExpandableValue) else gradient_and_hessian(self.inner.value, own)
+        # What counts at the end looks at the state alone: the action's rows are zero.
+        found, bent = self.penalty.expansion(state, last)
+        gradient, hessian = found[:, :state.shape[-1]], bent[:, :state.shape[-1], :state.shape[-1]]
+        gradient[:, :own.shape[-1]] += slope
+        hessian[:, :own.shape[-1], :own.shape[-1]] += bend
+        return gradient, hessian
 
 
 def penalised(problem: Problem, penalty: Penalty, actions: int) -> Problem:

@@ -55,6 +55,9 @@ class _Side:
     def value(self, columns: Tensor) -> Tensor:
         return (self.sign * self.axis.distance(columns) - self.half) / self.unit
 
+    def fill(self, row: Tensor, columns: Tensor) -> None:
+        row[..., self.axis.index] = self.sign / self.unit
+
 
 @dataclass(frozen=True)
 class _Region:
@@ -64,10 +67,18 @@ class _Region:
     unit: float
 
     def value(self, columns: Tensor) -> Tensor:
+        return 1.0 - self._root(columns)
+
+    def fill(self, row: Tensor, columns: Tensor) -> None:
+        root = self._root(columns) * (1.0 + _TIP ** 2) * self.unit ** 2
+        for axis in self.axes:
+            row[..., axis.index] = -axis.distance(columns) / root
+
+    def _root(self, columns: Tensor) -> Tensor:
         tip = (_TIP * self.unit) ** 2
         squared = sum((axis.distance(columns).square() for axis in self.axes),
                       torch.full((), tip, dtype=columns.dtype, device=columns.device))
-        return 1.0 - (squared / (self.unit ** 2 + tip)).sqrt()
+        return (squared / (self.unit ** 2 + tip)).sqrt()
 
 
 class TaskConstraints:
@@ -114,6 +125,24 @@ class TaskConstraints:
         """
         columns = torch.cat([state, action, action - previous], dim=-1)
         return torch.stack([part.value(columns) for part in self._parts], dim=-1)
+
+    def slopes(self, state: Float[Tensor, 'B S'], action: Float[Tensor, 'B A'],
+               previous: Float[Tensor, 'B A']) -> Float[Tensor, 'B G M']:
+        """
+        Differentiate :meth:`values` with regard to state, action and previous, in this order.
+
+        :param state: states, SI units.
+        :param action: the commands in effect at those states.
+        :param previous: the commands one control period before.
+        """
+        columns, size = torch.cat([state, action, action - previous], dim=-1), action.shape[-1]
+        made = columns.new_zeros(len(columns), len(self._parts), columns.shape[-1])
+        for at, part in enumerate(self._parts):
+            part.fill(made[:, at], columns)
+        change = made[..., -size:].clone()
+        made[..., -2 * size:-size] += change
+        made[..., -size:] = -change
+        return made
 
 
 def task_constraints(layout: Layout, spec: CostSpec) -> TaskConstraints | None:
