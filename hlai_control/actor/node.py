@@ -75,7 +75,7 @@ from hlai_control.settings import (
 from hlai_control.types import Budget, Estimate
 
 TIMING_NAMES = ('latency_s', 'plan_s', 'ticks', 'late', 'skipped', 'world_model', 'critic',
-                'energy', 'anticipated', 'iterations', 'exploring')
+                'energy', 'anticipated', 'iterations', 'violation', 'exploring')
 # Share of the control period after which refinement stops, in real time.
 PLAN_SHARE = 0.6
 
@@ -205,7 +205,8 @@ class ActorNode(ManagedNode):
         values = [latency_s, plan_s, self._ticks, self._late, self._skipped,
                   self._agent.models.version, self._agent.critics.version,
                   plan.energy if plan else 0.0, plan.anticipated if plan else 0.0,
-                  plan.iterations if plan else 0, float(answer.exploring)]
+                  plan.iterations if plan else 0, plan.violation if plan else 0.0,
+                  float(answer.exploring)]
         if plan is not None and plan.rejected:
             self.diagnostics.count('candidates rejected: not finite', plan.rejected)
         self.diagnostics.state(answer.reason, OK if plan is not None and plan.feasible else WARN)
