@@ -71,7 +71,10 @@ class ConstrainedPlanner:
     by one step. Without constraints, the planner itself is asked.
 
     States are judged where the plan predicts them, the mean over the
-    scenarios, at whole control periods.
+    scenarios, at whole planning steps. A planner that follows each scenario
+    by itself has each pay for its own violation; where they disagree by more
+    than a constraint leaves room for, it may find no plan that one on the mean
+    does (``ddp.merge``).
 
     :param layout: the robot.
     :param horizon: T.
