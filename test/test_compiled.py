@@ -15,6 +15,8 @@
 """Compiled loops are the same functions as the tensor operations that they stand for."""
 
 from math import inf, nan
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -160,3 +162,9 @@ def test_a_gradient_that_is_not_a_number_gives_no_step():
     limit = np.ones((horizon, 1))
     assert riccati.recursion(forward, gradient, hessian, -limit, limit, 0.0, steps, gains)
     assert np.isfinite(steps[1:]).all() and np.isnan(steps[0]).all()
+
+
+def test_learners_start_without_the_compiler():
+    code = ('import sys, hlai_control.world_model.learner, hlai_control.critic.learner; '
+            'sys.exit("numba" in sys.modules)')
+    assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
