@@ -147,7 +147,7 @@ class ConstrainedPlanner:
 
     def _last(self, start: Tensor, problem: Problem, warm: Plan | None) -> Tensor:
         if problem.previous is not None:
-            return problem.previous.to(start)
+            return problem.previous.to(start.dtype)
         return start.new_zeros(self._layout.action_size) if warm is None else warm.actions[0]
 
     def _round(self, carried: Tensor, problem: Problem, penalty: Penalty, before: Plan | None,
