@@ -47,8 +47,9 @@ class MeanDynamics:
     """
 
     def __init__(self, ensemble: Dynamics) -> None:
-        """Keep the ensemble."""
+        """Keep the ensemble, and what it may do in one call."""
         self._ensemble = ensemble
+        self._trajectories = ensemble if isinstance(ensemble, Trajectories) else None
 
     @property
     def members(self) -> int:
@@ -70,23 +71,21 @@ class MeanDynamics:
 
     def whole(self, like: Tensor, count: int) -> bool:
         """Tell whether the ensemble may do more than a step per call."""
-        return isinstance(self._ensemble, Trajectories) and self._ensemble.whole(like, count)
+        return self._trajectories is not None and self._trajectories.whole(like, count)
 
     def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
                reference: Float[Tensor, '1 T S'], gains: Float[Tensor, '1 T A S'],
                closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
                ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, '1 K T1 S']]:
         """Roll out with feedback; only if :meth:`whole`."""
-        return self._trajectories().follow(start, base, reference, gains, closed, low, high)
+        assert self._trajectories is not None, 'ask whole() first'
+        return self._trajectories.follow(start, base, reference, gains, closed, low, high)
 
     def linearise(self, states: Float[Tensor, '1 T S'],
                   actions: Float[Tensor, 'T A']) -> Float[Tensor, '1 T S N']:
         """Differentiate each step; only if :meth:`whole`."""
-        return self._trajectories().linearise(states, actions)
-
-    def _trajectories(self) -> Trajectories:
-        assert isinstance(self._ensemble, Trajectories), 'ask whole() first'
-        return self._ensemble
+        assert self._trajectories is not None, 'ask whole() first'
+        return self._trajectories.linearise(states, actions)
 
 
 @dataclass(frozen=True)
