@@ -86,7 +86,8 @@ def _targets(results: Results) -> list[str]:
         quickest = [race.ratio.value for race in _races(system, results)]
         found.append((name, by_name[SUBJECT][2], by_name[SUBJECT][4],
                       _interval(two.difference, 3), f'{100.0 * five.as_good:.0f} %',
-                      f'{min(quickest):.1f} to {max(quickest):.1f}' if quickest else '–'))
+                      f'{_number(min(quickest), 1)} to {_number(max(quickest), 1)}' if quickest
+                      else '–'))
     return [f'## {SUBJECT} against {REFERENCE}', '', *_table(
         ('system', 'closed-loop cost, difference', 'calls, of the reference',
          'cold: cost at 2 % of the calls, difference',
@@ -129,9 +130,12 @@ def _ms(seconds: float) -> str:
 
 
 def _interval(found: Estimate, digits: int) -> str:
-    def text(value: float) -> str:
-        return f'{value:.{digits}f}' if isfinite(value) else '∞'
-    return f'{text(found.value)} ({text(found.low)} to {text(found.high)})'
+    return (f'{_number(found.value, digits)} ({_number(found.low, digits)} to '
+            f'{_number(found.high, digits)})')
+
+
+def _number(value: float, digits: int) -> str:
+    return f'{value:.{digits}f}' if isfinite(value) else '∞'
 
 
 def _table(headings: Sequence[str], found: Sequence[Sequence[str]]) -> list[str]:

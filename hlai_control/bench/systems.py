@@ -84,7 +84,7 @@ SYSTEMS = (
     System('double pendulum', 'double_cartpole', 'double_balance', 20, 40,
            (Region((0.0, pi, 0.0), (0.5, 0.3, 0.3)),),
            Region((0.0, pi, 0.0), (1.0, 1.0, 1.0))),
-    System('arm', 'arm7', 'arm_reach', 12, 25,
+    System('arm', 'arm7', 'arm_reach', 12, 15,
            (Region(_ARM, (1.0, 0.8, 1.0, 0.8, 1.0, 0.8, 1.0)),),
            Region(_ARM, (1.5, 0.8, 1.5, 0.8, 1.5, 0.8, 1.5)), hidden=4, ridge=1.0))
 
