@@ -190,6 +190,9 @@ def test_results_are_read_as_they_were_written(tiny, tmp_path):
     assert list(resume(path, SETTINGS)) == ['pendulum']
     with pytest.raises(UsageError, match='other settings'):
         resume(path, SETTINGS | {'starts': 2})
+    refused = subprocess.run([sys.executable, '-m', parent.MODULE, 'peers:=no', f'json:={path}'],
+                             capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and 'hlai: json:=' in refused.stderr
     path.write_text('[]')
     with pytest.raises(UsageError, match='choose another file'):
         load(path)

@@ -35,6 +35,7 @@ from hlai_control.bench.report import markdown, summary_table
 from hlai_control.bench.results import keep, Results, resume, SystemResult
 from hlai_control.bench.systems import chosen, System
 from hlai_control.bench.trial import bench
+from hlai_control.errors import HlaiError
 from hlai_control.parent.bench import BenchSettings, INTERRUPTED, PEERS, read_arguments
 from hlai_control.parent.machine import machine, versions
 
@@ -112,5 +113,14 @@ def _report(console: Console, settings: BenchSettings, results: Results) -> None
     console.print(f'{text} and the plot beside it are written', highlight=False)
 
 
+def run() -> int:
+    """Run, and say what is wrong as the command line does."""
+    try:
+        return main(sys.argv[1:])
+    except HlaiError as error:
+        sys.stderr.write(f'hlai: {error}\n')
+        return 2
+
+
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run())
