@@ -30,6 +30,7 @@ import torch
 
 from hlai_control.actor.agent import Agent, AgentSettings, Answer
 from hlai_control.actor.planners import PlanningSettings
+from hlai_control.compiled.ahead import compile_all
 from hlai_control.configurator.configuration import from_json as read_configuration
 from hlai_control.cost.published import from_json as read_cost
 from hlai_control.cost.task import load_task
@@ -214,9 +215,15 @@ class ActorNode(ManagedNode):
         self._timing.publish(to_message(Signal(stamp_ns, TIMING_NAMES, values)))
 
 
+def _make() -> ActorNode:
+    # On a fresh installation this takes half a minute: longer than a transition may.
+    compile_all()
+    return ActorNode()
+
+
 def main() -> int:
     """Run the actor node."""
-    return run_node(ActorNode)
+    return run_node(_make)
 
 
 if __name__ == '__main__':

@@ -12,30 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Compile all loops now, ``python -m hlai_control.compiled``, so that no first start waits."""
+"""Compile all loops now: ``python -m hlai_control.compiled``, after an installation."""
 
-import numpy as np
-
-from hlai_control.compiled import ensemble, riccati
-
-
-def main() -> None:
-    """Call each loop once, with the types that a plan has."""
-    def array(*shape: int) -> np.ndarray:
-        return np.ones(shape, np.float32)
-    # One position, one actuator, two hidden units: four monomials.
-    places = np.zeros(1, np.int64)
-    weights = ensemble.Weights(
-        angles=places, linear=places[:0], first=array(1, 2, 2), first_bias=array(1, 2),
-        second=array(1, 2, 2), second_bias=array(1, 2), third=array(1, 2, 4), limit=array(1),
-        half=array(1))
-    ensemble.follow(weights, array(2), array(1, 1, 1), array(1, 1, 2), array(1, 1, 1, 2),
-                    array(1), -array(1), array(1))
-    ensemble.linearise(weights, array(1, 1, 2), array(1, 1))
-    forward, hessian = np.ones((1, 2, 3)), np.eye(3)[None]
-    riccati.recursion(forward, np.ones((1, 3)), hessian, -np.ones((1, 1)), np.ones((1, 1)), 0.0,
-                      np.empty((1, 1)), np.empty((1, 1, 2)))
-
+from hlai_control.compiled.ahead import compile_all
 
 if __name__ == '__main__':
-    main()
+    compile_all()
