@@ -49,7 +49,8 @@ PARAMETERS = {
     'robot': 'cartpole_100hz', 'task': 'swingup_100hz', 'mode': 'realtime',
     'armed_at_start': True, 'planner.stride': 5, 'planner.iterations': 1,
     'schedule.updates': 1, 'schedule.critic_updates': 1, 'schedule.publish_every': 10,
-    'schedule.explore_ticks': 30, 'world_model.window': 1024}
+    'schedule.explore_ticks': 30, 'world_model.window': 1024, 'world_model.batch': 32,
+    'critic.batch': 16, 'hybrid.samples': 8}
 
 
 @dataclass

@@ -63,6 +63,7 @@ def test_recovers_the_cart_pole_from_forty_transitions():
     learner = WorldModelLearner(CARTPOLE, SETTINGS, generator(0, 'test'))
     for transition in cartpole_data(40, seed=1):
         learner.add(transition)
+    assert learner.dynamics.members == SETTINGS.members  # asking for it is what fits it
     unseen = cartpole_data(200, seed=2)
     errors = torch.stack([learner.one_step_error(item) for item in unseen])
     moved = torch.stack([item.next_state - item.state for item in unseen])
@@ -120,8 +121,11 @@ def test_window_bounds_the_fit():
         push = float(number % 3) - 1.0
         learner.add(Transition(torch.zeros(2), torch.tensor([push]),
                                torch.tensor([0.005 * push, 0.1 * push])))
-    error = learner.one_step_error(Transition(
-        torch.zeros(2), torch.tensor([1.0]), torch.tensor([0.005, 0.1])))
+    step = Transition(torch.zeros(2), torch.tensor([1.0]), torch.tensor([0.005, 0.1]))
+    untrained = learner.one_step_error(step)
+    assert float(untrained.abs().max()) == pytest.approx(0.1)  # nobody has asked for it yet
+    assert learner.dynamics.latent_size == 2
+    error = learner.one_step_error(step)
     assert float(error.abs().max()) < 5e-3
 
 

@@ -167,9 +167,19 @@ def test_priorities_are_what_they_say():
     said, policy = literal_eval(_in_a_process('(lower_priority(), os.sched_getscheduler(0))'))
     assert (said == 'SCHED_IDLE') == (policy == os.SCHED_IDLE)
     assert said == 'SCHED_IDLE' or said.startswith('normal priority')
-    said, level = literal_eval(_in_a_process('(raise_priority(-7), os.nice(0))'))
-    assert (said, level) in {('nice -7', -7),
-                             ('normal priority (raising it was not permitted)', os.nice(0))}
+    asked = '(raise_priority(7), os.sched_getscheduler(0), os.nice(0))'
+    said, policy, level = literal_eval(_in_a_process(asked))
+    assert (said, policy, level) in {
+        ('SCHED_RR 7', os.SCHED_RR, os.nice(0)), ('nice -10', os.SCHED_OTHER, -10),
+        ('normal priority (raising it was not permitted)', os.SCHED_OTHER, os.nice(0))}
     # Asked for twice, it is the same level, not twice as far.
-    twice = literal_eval(_in_a_process('[raise_priority(-7), raise_priority(-7), os.nice(0)]'))
-    assert twice == [said, said, level]
+    twice = literal_eval(_in_a_process(f'(raise_priority(7), *{asked})'))
+    assert twice == (said, said, policy, level)
+
+
+def test_every_thread_is_raised():
+    policies = literal_eval(_in_a_process(
+        '(__import__("threading").Thread(target=__import__("time").sleep, args=(1,), '
+        'daemon=True).start(), raise_priority(7), [os.sched_getscheduler(int(thread)) '
+        'for thread in os.listdir("/proc/self/task")])[2]'))
+    assert len(policies) > 1 and len(set(policies)) == 1

@@ -79,6 +79,8 @@ TIMING_NAMES = ('latency_s', 'plan_s', 'ticks', 'late', 'skipped', 'world_model'
                 'energy', 'anticipated', 'iterations', 'violation', 'exploring')
 # Share of the control period after which refinement stops, in real time.
 PLAN_SHARE = 0.6
+# Among real-time processes: last, for it works the longest.
+RANK = 10
 
 
 class ActorNode(ManagedNode):
@@ -115,7 +117,7 @@ class ActorNode(ManagedNode):
                              self._layout.action_high)
         self._join()
         self._agent.warm_up(load_task(run.task, manifest).cost)
-        self.diagnostics.fact('priority', 'lockstep' if run.lockstep else raise_priority(-10))
+        self.diagnostics.fact('priority', 'lockstep' if run.lockstep else raise_priority(RANK))
 
     def _join(self) -> None:
         agent, layout = self._agent, self._layout

@@ -41,6 +41,8 @@ from hlai_control.ros.signals import Signal, stamp_to_ns, StampGate, to_message
 from hlai_control.settings import PerceptionSettings
 
 STALE_S = 0.15
+# Among real-time processes: before the actor, which waits for it.
+RANK = 20
 # After a longer gap the filter begins anew instead of predicting blindly.
 RESET_TICKS = 10
 
@@ -65,7 +67,7 @@ class PerceptionNode(ManagedNode):
         qos = learner(1.0 / layout.period_s) if run.lockstep else SENSOR
         self.listen(JointState, 'joint_states', self._on_joint_states, qos,
                     self._manifest.topics.joint_states)
-        self.diagnostics.fact('priority', 'lockstep' if run.lockstep else raise_priority())
+        self.diagnostics.fact('priority', 'lockstep' if run.lockstep else raise_priority(RANK))
 
     def start(self) -> None:
         """Begin with no belief."""

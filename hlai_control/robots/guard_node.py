@@ -51,6 +51,8 @@ from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, StampGat
 from hlai_control.settings import GuardSettings
 
 WATCH_PERIOD_S = 0.02
+# Among real-time processes: before everybody, for it keeps the robot safe.
+RANK = 40
 REASON = 'reason'
 # Measurements that arrive later than this are no news of the robot [s].
 STALE_S = 0.15
@@ -79,7 +81,7 @@ class GuardNode(Node):
         self._forget()
         self._join()
         self.diagnostics.fact('priority', 'lockstep' if self._run.lockstep
-                              else raise_priority(-10))
+                              else raise_priority(RANK))
 
     def _forget(self) -> None:
         """Forget measurement and command, but neither arming nor e-stop."""

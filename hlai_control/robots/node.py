@@ -51,6 +51,8 @@ from hlai_control.ros.signals import from_message, ns_to_stamp, stamp_to_ns
 from hlai_control.settings import SimulationSettings
 
 REPORT_PERIOD_S = 1.0
+# Among real-time processes: as prompt as the hardware whose place it takes.
+RANK = 30
 
 
 class RobotNode(Node):
@@ -74,7 +76,8 @@ class RobotNode(Node):
         self.diagnostics = Diagnostics(self, 'Simulator')
         self.diagnostics.fact('robot', self._manifest.name)
         self.diagnostics.fact('mode', self._run.mode)
-        self.diagnostics.fact('priority', 'lockstep' if self._run.lockstep else raise_priority())
+        self.diagnostics.fact('priority', 'lockstep' if self._run.lockstep
+                              else raise_priority(RANK))
         self._told_at_s = self._reported_at_s = time.monotonic()
         self._told = self._reported = 0
         self._released = False
@@ -188,9 +191,9 @@ class RobotNode(Node):
 
     def _release(self) -> None:
         self._released = True
-        self._driver.release(self._now_s())
         if self._alarm is not None:
-            self._alarm.reset()  # its boundaries are the tick's from here on
+            self._alarm.reset()  # first: it fires at the ticks' boundaries from here on
+        self._driver.release(self._now_s())
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self.handled += 1
@@ -219,8 +222,6 @@ class RobotNode(Node):
         self.handled += 1
         seed = self.get_parameter('seed').value
         self._driver.reset(seed, self._now_s())
-        if self._alarm is not None:
-            self._alarm.reset()
         response.success = True
         response.message = f'at the initial position, seed {seed}' + (
             ', paused' if self._driver.paused else '')

@@ -116,9 +116,12 @@ class WorldModelLearner:
         """
         Compare a transition with what the ensemble's mean predicted.
 
+        The ensemble is taken as ``dynamics`` was last handed out: to fit it anew
+        for every step would cost a fast robot's learner most of its time.
+
         :returns: measured minus predicted next state, angles wrapped.
         """
-        dynamics = self.dynamics
+        dynamics = self._dynamics
         with torch.inference_mode():
             start = transition.state.expand(dynamics.members, 1, -1)
             ahead = dynamics.step(start, transition.action.unsqueeze(0)).mean(dim=(0, 1))
