@@ -148,7 +148,8 @@ def check_clock() -> Finding:
 def check_priorities(environment: Mapping[str, str]) -> Finding:
     """Try both priorities in a process of its own."""
     facts = ask((*PROBES, 'priorities'), environment, PROBE_BOUND_S).facts
-    raised = (f'nice {facts["nice"]} for the control path' if facts.get('raised')
+    reached = facts.get('raised')
+    raised = (f'{reached} for the control path' if reached
               else 'the control path may not be raised')
     if not facts.get('idle'):
         return warn('priorities', f'SCHED_IDLE refused ({facts.get("reason", "no answer")}), '
@@ -156,8 +157,8 @@ def check_priorities(environment: Mapping[str, str]) -> Finding:
                     'learners will compete with the actor: allow sched_setscheduler '
                     '(in a container, its seccomp profile)')
     return ok('priorities', f'SCHED_IDLE for learners, {raised}',
-              '' if facts.get('raised') else 'optional: a line "USER - nice -10" in '
-                                             '/etc/security/limits.conf')
+              '' if reached == 'SCHED_RR' else 'for fast loops, 100 Hz say: a line '
+              '"USER - rtprio 40" in /etc/security/limits.conf, then log in again')
 
 
 def disk_finding(folder: Path, free_bytes: int, writable: bool) -> Finding:

@@ -51,19 +51,25 @@ def torch_facts() -> None:
 
 def priorities() -> None:
     """Tell which priorities this user may give: first up, for down is for good."""
-    reached = os.nice(0)
-    try:
-        reached = os.nice(-10 - reached)
-    except OSError:
-        _tell(raised=False)
-    else:
-        _tell(raised=True, nice=reached)
+    _tell(raised=_raised())
     try:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except OSError as error:
         _tell(idle=False, reason=error.strerror)
     else:
         _tell(idle=True)
+
+
+def _raised() -> str:
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        return 'SCHED_RR'
+    except OSError:
+        pass
+    try:
+        return f'nice {os.nice(-10 - os.nice(0))}'
+    except OSError:
+        return ''
 
 
 def _tell(**facts: object) -> None:
