@@ -48,7 +48,7 @@ SETTLE_S, BLOCK_S, EMPTY_S, EDGE_S = 10.0, 60.0, 15.0, 0.5
 PARAMETERS = {
     'robot': 'cartpole_100hz', 'task': 'swingup_100hz', 'mode': 'realtime',
     'armed_at_start': True, 'planner.stride': 5, 'planner.iterations': 1,
-    'schedule.updates': 1, 'schedule.critic_updates': 1, 'schedule.publish_every': 10,
+    'schedule.updates': 1, 'schedule.critic_updates': 1, 'schedule.publish_every': 50,
     'schedule.explore_ticks': 30, 'world_model.window': 1024, 'world_model.batch': 32,
     'critic.batch': 16, 'hybrid.samples': 8}
 
