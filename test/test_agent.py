@@ -20,6 +20,7 @@ import pytest
 import torch
 
 from hlai_control.actor.agent import Agent, AgentSettings, Answer
+from hlai_control.actor.inputs import AppliedCommands
 from hlai_control.actor.planners import PlanningSettings
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, RUN
@@ -289,3 +290,32 @@ def test_warm_up_leaves_no_trace():
     cold, warm = _agent(5), _agent(5)
     warm.warm_up(COST)
     assert _run(cold, range(3)) == _run(warm, range(3))
+
+
+@pytest.mark.parametrize('kind', PLANNERS)
+@pytest.mark.parametrize('stride', [1, 5])
+def test_ticks_that_were_skipped_are_survived(kind, stride):
+    planner = replace(SETTINGS.planning.planner, stride=stride)
+    agent = Agent(LAYOUT, replace(SETTINGS, planning=replace(
+        SETTINGS.planning, planner=planner)), 0, lockstep=False)
+    agent.put_cost(PublishedCost(1, 0, replace(COST, constraints=(SLEW,))))
+    agent.configurations.put(replace(GO, planner=kind))
+    agent.models.put(_model(agent, 2))
+    for tick in (0, 1, 4, 11, 12, 60):  # longer than the horizon, too
+        answer = _answer(agent, tick)
+        assert answer.plan is not None and answer.plan.actions.shape == (6, 1)
+
+
+def test_what_the_actor_asked_for_counts_until_the_guard_says_what_it_sent():
+    agent = _agent()
+    agent.put_cost(PublishedCost(2, 0, replace(COST, constraints=(SLEW,))))
+    agent.configurations.put(replace(GO, planner='hybrid', iterations=30))
+    agent.models.put(_model(agent, 2))
+    agent.applied.put(0, torch.tensor([7.0]))
+    first = _answer(agent, 1).command
+    agent.applied = AppliedCommands(LAYOUT.delay_ticks, 1)
+    agent.applied.put(0, torch.tensor([7.0]))
+    agent.applied.expect(1, first)
+    assert float(agent.applied.last(2)) == float(first)
+    agent.applied.put(1, torch.tensor([6.5]))
+    assert float(agent.applied.last(2)) == 6.5

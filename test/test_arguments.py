@@ -29,6 +29,7 @@ def test_own_keys_and_settings_are_told_apart_and_typed():
     assert rooms == {'planner.horizon': 20, 'guard.silence_s': 1.0}
     assert isinstance(rooms['guard.silence_s'], float)
     assert split([], VALID) == ({}, {})
+    assert split(['ddp.merge:=false'], VALID)[1] == {'ddp.merge': False}
 
 
 @pytest.mark.parametrize(('argument', 'texts'), [
@@ -41,7 +42,8 @@ def test_own_keys_and_settings_are_told_apart_and_typed():
     (':=1', ["unknown argument ''"]),
     ('planner.horizon:=2.5', ['planner.horizon:=2.5', 'of type int']),
     ('planner.horizon:=', ['of type int']),
-    ('planner.spread:=wide', ['of type float'])])
+    ('planner.spread:=wide', ['of type float']),
+    ('ddp.merge:=no', ['ddp.merge:=no', 'true, false'])])
 def test_unknown_and_mistyped_are_refused(argument, texts):
     with pytest.raises(UsageError) as refused:
         split([argument], VALID)

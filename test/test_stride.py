@@ -21,7 +21,7 @@ import pytest
 import torch
 from toys import CARTPOLE
 
-from hlai_control.actor.stride import unshifted
+from hlai_control.actor.stride import moved, unshifted
 from hlai_control.cost.spec import CostSpec, strided, TermSpec
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import generator, Plan
@@ -36,6 +36,22 @@ def test_what_is_unshifted_and_then_moved_on_is_as_before():
     assert torch.equal(back.states[1:], plan.states)
     assert torch.equal(back.gains[1:], plan.gains)
     assert unshifted(replace(plan, gains=None)).gains is None
+
+
+def test_ticks_without_a_plan_move_the_last_one_on_all_the_same():
+    plan = Plan(actions=torch.randn(5, 1), states=torch.randn(6, 4), energy=1.0,
+                anticipated=0.0, iterations=1, rejected=0, gains=torch.randn(5, 1, 4),
+                multipliers=torch.randn(6, 2), elites=torch.randn(3, 5, 1))
+    assert moved(plan, 1) is plan  # the planner moves it on by one
+    assert torch.equal(moved(plan, 0).actions[1:], plan.actions)
+    late = moved(plan, 3)
+    assert torch.equal(late.actions, plan.actions[2:])
+    assert torch.equal(late.states, plan.states[2:])
+    assert torch.equal(late.gains, plan.gains[2:])
+    assert torch.equal(late.multipliers, plan.multipliers[2:])
+    assert torch.equal(late.elites, plan.elites[:, 2:])
+    # However late, there is something to begin with.
+    assert torch.equal(moved(plan, 99).actions, plan.actions[-1:])
 
 
 def test_a_long_step_costs_what_its_control_periods_cost():

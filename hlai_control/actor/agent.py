@@ -32,7 +32,7 @@ from hlai_control.actor.inputs import AppliedCommands, FunctionInput
 from hlai_control.actor.objective import Objective
 from hlai_control.actor.planners import make_planner, PlanningSettings
 from hlai_control.actor.rollout import roll_out
-from hlai_control.actor.stride import unshifted
+from hlai_control.actor.stride import moved
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
 from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.cost.constraints import task_constraints, TaskConstraints
@@ -41,7 +41,7 @@ from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec, strided
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.engine import Engine
-from hlai_control.errors import PlanError
+from hlai_control.errors import HlaiError
 from hlai_control.layout import Layout
 from hlai_control.protocols import CostFunction, Planner, Problem
 from hlai_control.settings import (
@@ -100,7 +100,7 @@ class Agent:
         self._dynamics = EnsembleDynamics(layout, settings.world_model,
                                           generator(seed, 'world_model'))
         # The accelerations are the same whatever the period over which they are integrated.
-        stride = settings.planning.planner.stride
+        stride = self._stride = settings.planning.planner.stride
         self._ahead = self._dynamics if stride == 1 else EnsembleDynamics(
             replace(layout, period_s=stride * layout.period_s), settings.world_model,
             generator(seed, 'world_model'))
@@ -122,20 +122,28 @@ class Agent:
         """Forget the motion so far, but nothing that was learned."""
         self.applied = AppliedCommands(self._layout.delay_ticks, self._layout.action_size)
         self._warm: Plan | None = None
+        self._warm_tick = 0
 
     def warm_up(self, spec: CostSpec) -> None:
-        """Plan for nothing a few times: the first calls of torch are slow."""
-        layout, cost = self._layout, TaskCost(self._layout, spec)
-        planner = make_planner(layout, self._settings.planning)
-        engine = Engine(layout, self._dynamics,
-                        Problem(self._ahead, cost, self._value, spec.discount,
-                                constraints=task_constraints(layout, spec)), planner)
+        """
+        Plan for nothing a few times, in every mode: the first calls of torch are slow.
+
+        Derivatives of the curious cost load modules for a second, which no
+        tick has.
+        """
+        layout, settings = self._layout, self._settings.planning
+        plain, curiosity = self._costs_of(spec)
         nowhere = torch.zeros(layout.state_size)
         pending = torch.zeros(layout.delay_ticks, layout.action_size)
-        budget = Budget(self._settings.planning.planner.iterations)
-        for _ in range(WARM_UP_PLANS):
-            engine.decide(Estimate(nowhere, nowhere), pending, None, budget,
-                          generator(0, 'warm-up'))
+        draw, budget = generator(0, 'warm-up'), Budget(settings.planner.iterations)
+        for planner, cost in ((Explorer(layout, settings.planner), plain),
+                              (make_planner(layout, settings), plain),
+                              (make_planner(layout, settings), curiosity)):
+            problem = Problem(self._ahead, cost, self._value, spec.discount, settings.risk,
+                              task_constraints(layout, spec))
+            engine, warm = Engine(layout, self._dynamics, problem, planner), None
+            for _ in range(WARM_UP_PLANS):
+                warm = engine.decide(Estimate(nowhere, nowhere), pending, warm, budget, draw)
 
     def put_cost(self, published: PublishedCost) -> None:
         """
@@ -144,7 +152,7 @@ class Agent:
         :raises SettingsError: if it is not for this robot; refused now, since
             in the middle of a tick it would be too late.
         """
-        TaskCost(self._layout, published.spec)
+        TaskCost(self._layout, strided(published.spec, self._stride))
         task_constraints(self._layout, published.spec)
         self.costs.put(published)
 
@@ -180,14 +188,16 @@ class Agent:
         engine = Engine(self._layout, self._dynamics, problem, self._planners[blind])
         exploring |= blind
         iterations = self._configuration.iterations or budget.iterations
-        stride = self._settings.planning.planner.stride
-        warm = self._warm if self._warm is None or tick % stride == 0 else unshifted(self._warm)
+        warm = None if self._warm is None else moved(
+            self._warm, tick // self._stride - self._warm_tick // self._stride)
+        self._warm_tick = tick
         try:
             self._warm = engine.decide(estimate, self.applied.pending(tick), warm,
                                        replace(budget, iterations=iterations), self._generator)
-        except PlanError as error:
+        except HlaiError as error:
             self._warm = None
             return Answer(None, None, exploring, str(error))
+        self.applied.expect(tick, self._warm.actions[0])
         doing = 'planning' if self._warm.feasible else (
             f'planning, but not within {self._warm.violated}')
         return Answer(self._warm.actions[0], self._warm, exploring,
@@ -210,6 +220,15 @@ class Agent:
         states = roll_out(start, actions.unsqueeze(0), self._problem.dynamics)[:, 0]
         return costates(states, actions, Objective(self._problem)).sensitivity.sum(dim=0)
 
+    def _costs_of(self, spec: CostSpec) -> tuple[CostFunction, CostFunction]:
+        """Return the task's cost in mode run, and in mode explore."""
+        plain, curiosity = TaskCost(self._layout, spec), self._settings.planning.curiosity
+        run, explore = (
+            curious(plain, self._ahead, self._layout,
+                    replace(curiosity, weight=self._stride * weight))
+            for weight in (curiosity.weight, max(curiosity.weight, curiosity.exploring)))
+        return run, explore
+
     def _take_due(self, tick: int, stamp_ns: int) -> None:
         """Put the versions, cost and configuration of this tick in place."""
         if self.applied.first_tick is None:
@@ -223,12 +242,8 @@ class Agent:
         cost = self.costs.advance(stamp_ns)
         configuration = self.configurations.advance(stamp_ns)
         if cost is not None:
-            stride = self._settings.planning.planner.stride
-            spec = strided(cost.spec, stride)
-            plain, curiosity = TaskCost(self._layout, spec), self._settings.planning.curiosity
-            self._cost, self._curious = (
-                curious(plain, self._ahead, self._layout, replace(curiosity, weight=weight))
-                for weight in (curiosity.weight, max(curiosity.weight, curiosity.exploring)))
+            spec = strided(cost.spec, self._stride)
+            self._cost, self._curious = self._costs_of(spec)
             self._discount, self._warm = spec.discount, None
             self._constraints = task_constraints(self._layout, cost.spec)
         if configuration is not None:

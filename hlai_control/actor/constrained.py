@@ -24,7 +24,9 @@ from torch import Tensor
 from hlai_control.actor.carried import CarriedLayout, split
 from hlai_control.actor.given import check, shifted
 from hlai_control.actor.lagrangian import counting, penalised, Penalty
+from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.actor.stride import unshifted
+from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
 from hlai_control.protocols import ConstraintFunction, Planner, Problem
 from hlai_control.settings import ConstraintSettings
@@ -120,8 +122,13 @@ class ConstrainedPlanner:
         spent, rejected, residual, patience = 0, 0, float('inf'), self._settings.refinements
         while best is None or spent < budget.iterations and not budget.expired():
             share = min(patience, budget.iterations - spent)
-            found = self._round(carried, problem, penalty, before,
-                                replace(budget, iterations=share), generator)
+            try:
+                found = self._round(carried, problem, penalty, before,
+                                    replace(budget, iterations=share), generator)
+            except PlanError:
+                if best is None:
+                    raise
+                break  # there is a plan, of a round before
             spent, rejected = spent + found.plan.iterations, rejected + found.plan.rejected
             tolerance = self._settings.tolerance
             if best is None or found.rank(tolerance) < best.rank(tolerance):
@@ -155,11 +162,10 @@ class ConstrainedPlanner:
         size = self._layout.action_size
         plan = self._inner.plan(carried, penalised(problem, penalty, size), before, budget,
                                 generator)
-        action = torch.cat([plan.actions, plan.actions[-1:]])
-        powers = problem.discount ** torch.arange(
-            len(action), dtype=action.dtype, device=action.device)
-        paid = powers @ penalty.of(plan.states, action).sum(dim=-1)
-        return _Round(plan, penalty.measured(plan), plan.energy - float(paid))
+        # What the members pay as penalty is not what their mean would: F is found anew.
+        actions = plan.actions.unsqueeze(0)
+        states = roll_out(split(carried, size)[0].clone(), actions, problem.dynamics)
+        return _Round(plan, penalty.measured(plan), float(energy(states, actions, problem)[0]))
 
     def _finish(self, best: _Round, penalty: Penalty, problem: Problem, spent: int,
                 rejected: int) -> Plan:

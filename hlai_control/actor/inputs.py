@@ -84,6 +84,7 @@ class AppliedCommands:
         """Begin before the first command: nothing is on its way."""
         self._delay, self._zero = delay_ticks, torch.zeros(action_size)
         self._commands: dict[int, Tensor] = {}
+        self._expected: dict[int, Tensor] = {}
         self.first_tick: int | None = None
 
     def put(self, tick: int, values: Tensor) -> None:
@@ -98,10 +99,15 @@ class AppliedCommands:
         since = max(first, tick - max(self._delay, 1))
         return all(k in self._commands for k in range(since, tick))
 
+    def expect(self, tick: int, values: Tensor) -> None:
+        """Take what the actor itself asked for, until the guard says what it sent."""
+        self._expected = {tick: values}
+
     def last(self, tick: int) -> Tensor:
         """Return the command sent before this tick, zero before the first, shape (A,)."""
-        sent = [k for k in self._commands if k < tick]
-        return self._commands[max(sent)] if sent else self._zero
+        known = {**self._expected, **self._commands}
+        sent = [k for k in known if k < tick]
+        return known[max(sent)] if sent else self._zero
 
     def pending(self, tick: int) -> Tensor:
         """

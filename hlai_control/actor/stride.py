@@ -17,8 +17,30 @@
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from hlai_control.types import Plan
+
+
+def moved(plan: Plan, steps: int) -> Plan:
+    """
+    Prepare a plan for a planner that moves the previous plan on by one step.
+
+    :param steps: planning steps that have really passed: 0 between two of
+        them, more than 1 after ticks that got no plan.
+    """
+    if steps <= 0:
+        return unshifted(plan)
+    gone = min(steps - 1, len(plan.actions) - 1)
+    if gone == 0:
+        return plan
+
+    def later(rows: Tensor | None) -> Tensor | None:
+        return None if rows is None else rows[gone:]
+
+    return replace(plan, actions=plan.actions[gone:], states=plan.states[gone:],
+                   gains=later(plan.gains), multipliers=later(plan.multipliers),
+                   elites=None if plan.elites is None else plan.elites[:, gone:])
 
 
 def unshifted(plan: Plan) -> Plan:

@@ -36,7 +36,7 @@ class Configuration:
         ``explore``: seek what teaches the world model, at random while there is
         none; ``hold``: the safe command only.
     :param planner: name of the planner; empty: the actor's own setting.
-    :param horizon: planning horizon [ticks]; 0: the actor's own setting.
+    :param horizon: planning horizon [planning steps]; 0: the actor's own setting.
     :param iterations: refinements per plan; 0: the actor's own setting.
     :param reason: why this configuration was chosen, for people.
     """

@@ -130,7 +130,7 @@ class ConfiguratorNode(Node):
             self.get_logger().error(str(error))
             # A recovery that failed, of a node that died again say, is tried anew when the
             # node is next heard of; the rest of the graph goes on.
-            goes_on = self._phase == RUNNING or self._adopted
+            goes_on = self._phase == RUNNING or (self._adopted and self._phase == STARTING)
             self._enter(RUNNING if goes_on else FAILED, str(error))
         return False
 
@@ -151,6 +151,7 @@ class ConfiguratorNode(Node):
 
     def _begin(self, fresh: bool) -> Script:
         """Bring everything up; a fresh run also resets robot and guard."""
+        self._adopted = False
         self._enter(STARTING, 'waiting for the nodes')
         self._run = read_run(self)
         self._adopted = not fresh and ACTIVE in (yield from self._states())
@@ -170,6 +171,7 @@ class ConfiguratorNode(Node):
         self._enter(STARTING, 'activating')
         for name in MANAGED:
             yield from bring(self._caller, name, ACTIVE)
+            self._nodes.pop(name, None)  # what it said before is not true any more
         yield from self._joined()
         if not self._adopted:  # a robot that somebody has paused stays so
             yield from switch(self._caller, 'robot/pause', False)
@@ -209,6 +211,7 @@ class ConfiguratorNode(Node):
 
     def _end(self) -> Script:
         """Take everything down in reverse."""
+        self._adopted = False
         self._enter(ENDING, 'on request')
         if self._run.lockstep:
             yield from switch(self._caller, 'robot/pause', True)

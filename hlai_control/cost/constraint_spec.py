@@ -25,12 +25,13 @@ kind         what holds                                     value, 0 at the edge
 """
 
 from dataclasses import dataclass
-from math import isfinite
 
 from hlai_control.errors import SettingsError
 
 LIMIT, KEEP_OUT, RATE = CONSTRAINT_KINDS = ('limit', 'keep_out', 'rate')
 MAX_AXES = 2
+# Numbers in a robot's units; squares of what is far beyond are no numbers any more.
+MOST = 1e9
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,11 @@ class ConstraintSpec:
         if not 1 <= len(self.coordinates) <= most:
             raise self._error('coordinates', self.coordinates, f'1 to {most} names')
         for field, value in (('radius', self.radius), ('limit', self.limit)):
-            if not (isfinite(value) and value > 0.0):
-                raise self._error(field, value, 'a finite number above 0')
+            if not 1.0 / MOST <= value <= MOST:  # also refuses NaN
+                raise self._error(field, value, f'a finite number above 0, {1.0 / MOST:g} to {MOST:g}')
         for edge in (self.low, self.high, *self.centre):
-            if edge is not None and not isfinite(edge):
-                raise self._error('low, high, centre', edge, 'finite numbers')
+            if edge is not None and not abs(edge) <= MOST:
+                raise self._error('low, high, centre', edge, f'finite numbers, within +-{MOST:g}')
         if self.kind == LIMIT and self.low is None and self.high is None:
             raise self._error('low and high', None, 'at least one of the two')
         if self.low is not None and self.high is not None and not self.low < self.high:

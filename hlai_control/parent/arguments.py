@@ -123,6 +123,10 @@ def _settings() -> dict[str, type]:
 
 def _typed(key: str, text: str) -> object:
     kind = _settings()[key]
+    if kind is bool:  # bool('false') is true
+        if text not in ('true', 'false'):
+            raise UsageError(f'{key}:={text}; valid: true, false')
+        return text == 'true'
     try:
         return kind(text)
     except ValueError:

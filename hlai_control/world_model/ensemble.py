@@ -285,4 +285,6 @@ class EnsembleDynamics(nn.Module):
 
 def _columns(bias: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Turn a layer for rows (E 1 O, E I O) into one for columns (E O 1, E O I)."""
-    return bias.mT.contiguous(), weight.mT.contiguous()
+    # Copies, even where an axis of size 1 would let them share memory with the parameters.
+    return (bias.mT.clone(memory_format=torch.contiguous_format),
+            weight.mT.clone(memory_format=torch.contiguous_format))
