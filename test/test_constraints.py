@@ -127,6 +127,7 @@ def test_nan_is_never_satisfied_and_leading_axes_are_kept():
     ({'coordinates': ('cart.x', 'pole.angle')}, '1 to 1 names'),
     ({'low': None}, 'at least one of the two'), ({'low': nan}, 'finite'),
     ({'low': 1.0, 'high': 1.0}, 'below high'), ({'radius': 0.0}, 'above 0'),
+    ({'radius': 1e200}, '1e.09'), ({'high': -1e200}, '1e.09'),
     ({'limit': -1.0}, 'above 0'), ({'limit': nan}, 'above 0'), ({'centre': (0.0,)}, 'keep_out'),
     ({'kind': 'keep_out', 'centre': ()}, 'one number per coordinate')])
 def test_each_wrong_specification_is_refused(change, valid):

@@ -22,7 +22,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import pytest
 
-from hlai_control.cost.constraint_spec import ConstraintSpec
+from hlai_control.cost.constraint_spec import ConstraintSpec, MOST
 from hlai_control.cost.published import from_json, PublishedCost
 from hlai_control.cost.spec import CostSpec, KINDS, TermSpec
 from hlai_control.cost.task import load_task
@@ -35,18 +35,19 @@ GOOD = PublishedCost(2, 100, replace(
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(0.0, allow_nan=False, allow_infinity=False)
+places = st.floats(-MOST, MOST)
+sizes = st.floats(1.0 / MOST, MOST)
 terms = st.builds(TermSpec, name=st.text(), kind=st.sampled_from(KINDS), coordinate=st.text(),
                   weight=positive, goal=numbers, limit=positive,
                   width=positive.filter(lambda x: x > 0.0))
-above_zero = positive.filter(lambda x: x > 0.0)
 constraints = st.one_of(
     st.builds(ConstraintSpec, name=st.text(), kind=st.just('limit'),
-              coordinates=st.tuples(st.text()), low=numbers),
+              coordinates=st.tuples(st.text()), low=places),
     st.builds(ConstraintSpec, name=st.text(), kind=st.just('keep_out'),
-              coordinates=st.tuples(st.text(), st.text()), centre=st.tuples(numbers, numbers),
-              radius=above_zero),
+              coordinates=st.tuples(st.text(), st.text()), centre=st.tuples(places, places),
+              radius=sizes),
     st.builds(ConstraintSpec, name=st.text(), kind=st.just('rate'),
-              coordinates=st.tuples(st.text()), limit=above_zero))
+              coordinates=st.tuples(st.text()), limit=sizes))
 
 
 @settings(deadline=None)

@@ -72,7 +72,8 @@ class ConstraintSpec:
             raise self._error('coordinates', self.coordinates, f'1 to {most} names')
         for field, value in (('radius', self.radius), ('limit', self.limit)):
             if not 1.0 / MOST <= value <= MOST:  # also refuses NaN
-                raise self._error(field, value, f'a finite number above 0, {1.0 / MOST:g} to {MOST:g}')
+                raise self._error(field, value,
+                                  f'a finite number above 0, {1.0 / MOST:g} to {MOST:g}')
         for edge in (self.low, self.high, *self.centre):
             if edge is not None and not abs(edge) <= MOST:
                 raise self._error('low, high, centre', edge, f'finite numbers, within +-{MOST:g}')
