@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.given import check, shifted
-from hlai_control.actor.objective import Objective, Slopes
+from hlai_control.actor.objective import array, Objective, Slopes
 from hlai_control.actor.risk import draw_latents
 from hlai_control.actor.rollout import advance, energy, roll_out
 from hlai_control.errors import PlanError
@@ -203,7 +203,7 @@ class AdjointPlanner:
         # Steps and what they changed, in units of the half range; only of positive curvature.
         if previous is None:
             return pairs
-        moved = _numpy(point.actions - previous[0].actions) / self._half
+        moved = array(point.actions - previous[0].actions) / self._half
         changed = slope - previous[1]
         if np.vdot(moved, changed) <= 1e-10 * np.vdot(changed, changed):
             return pairs
@@ -211,7 +211,7 @@ class AdjointPlanner:
 
     def _direction(self, point: _Point, slope: Array,
                    pairs: list[tuple[Array, Array]]) -> Array:
-        actions = _numpy(point.actions)
+        actions = array(point.actions)
         stuck = ((actions <= self._low) & (slope > 0)) | ((actions >= self._high) & (slope < 0))
         free = np.where(stuck, 0.0, 1.0)
         step = -free * two_loops(slope * free, [(s * free, y * free) for s, y in pairs])
@@ -223,7 +223,7 @@ class AdjointPlanner:
     def _search(self, point: _Point, step: Array, slope: Array,
                 objective: Objective) -> tuple[_Point | None, int]:
         """Roll out all step sizes at once; the best that meets Armijo's rule, if any does."""
-        now = _numpy(point.actions)
+        now = array(point.actions)
         # One size beyond the quasi-Newton step: it is too short where curvature falls.
         sizes = 2.0 * 0.5 ** np.arange(self._settings.step_sizes)[:, None, None]
         tried = np.clip(now + sizes * step * self._half, self._low, self._high)
@@ -268,7 +268,3 @@ def _best(start: Tensor, actions: Tensor, objective: Objective,
     if not bool(torch.isfinite(energies[best])):
         return None, lost
     return _Point(actions[best], states[:, best], float(energies[best])), lost
-
-
-def _numpy(tensor: Tensor) -> Float64[Array, 'T A']:
-    return np.asarray(tensor.double().cpu().numpy())

@@ -16,14 +16,13 @@
 
 from dataclasses import dataclass, replace
 
-from jaxtyping import Float, Float64
-import numpy as np
+from jaxtyping import Float
 import torch
 from torch import Tensor
 
 from hlai_control.actor.feedback import backward, Policy
 from hlai_control.actor.given import check, shifted
-from hlai_control.actor.objective import MeanDynamics, Objective
+from hlai_control.actor.objective import array, MeanDynamics, Objective
 from hlai_control.actor.risk import draw_latents
 from hlai_control.actor.rollout import advance
 from hlai_control.errors import PlanError
@@ -33,11 +32,11 @@ from hlai_control.settings import DdpSettings
 from hlai_control.types import Budget, Plan
 
 # Damping after a failure: from none to the first, then by the factor, up to the last.
-_FIRST, _FACTOR, _LAST = 1e-2, 10.0, 1e6
+FIRST, FACTOR, LAST = 1e-2, 10.0, 1e6
 # How often in all a step is looked for anew with other weights of the scenarios, not damped.
 _ANEW = 20
 # A refinement that gains less than this, as a fraction of the energy, was the last one.
-_SETTLED = 1e-7
+SETTLED = 1e-7
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ class DdpPlanner:
             done += 1
             local = local or objective.expansion(course.states, course.actions, weights)
             low, high = self.limits(course.actions)
-            policy = backward(*local, _numpy(low - course.actions), _numpy(high - course.actions),
+            policy = backward(*local, array(low - course.actions), array(high - course.actions),
                               damping)
             tried, lost = (None, 0) if policy is None else self._search(course, policy, objective)
             rejected += lost
@@ -207,12 +206,12 @@ class DdpPlanner:
                 if anew < _ANEW and (shared != weights).any():
                     weights, local, anew = shared, None, anew + 1
                     continue
-                damping = max(_FACTOR * damping, _FIRST)
-                if damping > _LAST:
+                damping = max(FACTOR * damping, FIRST)
+                if damping > LAST:
                     break
                 continue
             gained = course.energy - tried.energy
-            settled = not damping and gained <= _SETTLED * (abs(tried.energy) + _SETTLED)
+            settled = not damping and gained <= SETTLED * (abs(tried.energy) + SETTLED)
             course, local, damping = tried, None, _relaxed(damping)
             weights = shared
             if settled:
@@ -285,8 +284,4 @@ def to_plan(refined: Refined, objective: Objective, rejected: int) -> Plan:
 
 
 def _relaxed(damping: float) -> float:
-    return damping / _FACTOR if damping > _FIRST else 0.0
-
-
-def _numpy(tensor: Tensor) -> Float64[np.ndarray, 'T A']:
-    return np.asarray(tensor.double().cpu().numpy())
+    return damping / FACTOR if damping > FIRST else 0.0

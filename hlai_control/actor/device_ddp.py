@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 import torch
 from torch import Tensor
 
-from hlai_control.actor.ddp import follow
+from hlai_control.actor.ddp import FACTOR, FIRST, follow, LAST, SETTLED
 from hlai_control.actor.device_riccati import device_backward, device_projected, Local
 from hlai_control.actor.given import check, shifted
 from hlai_control.actor.objective import (
@@ -36,10 +36,6 @@ from hlai_control.layout import Layout
 from hlai_control.protocols import Problem
 from hlai_control.settings import DdpSettings
 from hlai_control.types import Budget, Plan
-
-# Damping after a failure: from none to the first, then by the factor; as in ddp.py.
-_FIRST, _FACTOR, _LAST = 1e-2, 10.0, 1e6
-_SETTLED = 1e-7
 
 
 @dataclass(frozen=True)
@@ -192,15 +188,15 @@ class DeviceDdpPlanner:
         going = ~stand.settled
         better = going & policy.convex & (energy <= stand.energy)
         damping = stand.damping
-        slight = stand.energy - energy <= _SETTLED * (energy.abs() + _SETTLED)
-        stuck = going & ~better & (_FACTOR * damping > _LAST)
-        relaxed = torch.where(damping > _FIRST, damping / _FACTOR, 0.0)
+        slight = stand.energy - energy <= SETTLED * (energy.abs() + SETTLED)
+        stuck = going & ~better & (FACTOR * damping > LAST)
+        relaxed = torch.where(damping > FIRST, damping / FACTOR, 0.0)
         return _Stand(
             torch.where(better, actions, stand.actions),
             torch.where(better, states, stand.states),
             torch.where(better, policy.gains, stand.gains),
             torch.where(better, energy, stand.energy),
-            torch.where(better, relaxed, (_FACTOR * damping).clamp_min(_FIRST)),
+            torch.where(better, relaxed, (FACTOR * damping).clamp_min(FIRST)),
             stand.settled | stuck | better & (damping == 0.0) & slight,
             stand.rejected + torch.where(going & policy.convex, lost, 0))
 

@@ -166,7 +166,7 @@ class Objective:
         if tail == 1.0:
             return np.full(len(states), 1.0 / len(states))
         energies = scenario_energies(states.unsqueeze(1), actions.unsqueeze(0), self.problem)
-        return _array(risk_weights(energies, tail)[:, 0])
+        return array(risk_weights(energies, tail)[:, 0])
 
     def expansion(self, states: Float[Tensor, 'E T1 S'], actions: Float[Tensor, 'T A'],
                   weights: Float64[Array, ' E']) -> tuple[Slopes, Curvatures]:
@@ -185,7 +185,7 @@ class Objective:
         else:
             gradient, hessian = self._stage_expansion(stage, size)
             last_gradient, last_hessian = self._terminal_expansion(last, size)
-        both = projected(np.concatenate([_array(hessian), _array(last_hessian)]))
+        both = projected(np.concatenate([array(hessian), array(last_hessian)]))
         counted = weights[:, None] * self._powers(actions)
         curved = Curvatures(
             hessian=both[:-members].reshape(members, len(actions), *both.shape[1:])
@@ -197,10 +197,10 @@ class Objective:
         members, horizon = states.shape[0], len(actions)
         counted = weights[:, None] * self._powers(actions)
         return Slopes(
-            jacobian=_array(jacobians(self.problem.dynamics, states[:, :-1], actions,
-                                      self.latents)),
-            gradient=_array(gradient).reshape(members, horizon, -1) * counted[:, :-1, None],
-            last_gradient=_array(last_gradient) * counted[:, -1:])
+            jacobian=array(jacobians(self.problem.dynamics, states[:, :-1], actions,
+                                     self.latents)),
+            gradient=array(gradient).reshape(members, horizon, -1) * counted[:, :-1, None],
+            last_gradient=array(last_gradient) * counted[:, -1:])
 
     def _powers(self, actions: Tensor) -> Float64[Array, ' T1']:
         return np.asarray(self.problem.discount ** np.arange(len(actions) + 1))
@@ -338,5 +338,6 @@ def _leaf(tensor: Tensor) -> Tensor:
     return tensor.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
 
 
-def _array(tensor: Tensor) -> Float64[Array, '...']:
+def array(tensor: Tensor) -> Float64[Array, '...']:
+    """Hand a tensor over in float64 on the CPU, where the small sequential passes run."""
     return tensor.detach().double().cpu().numpy()
