@@ -69,6 +69,9 @@ class Plan:
     :param violation: the worst remaining violation of a constraint, in its
         own unit; 0 if all are satisfied.
     :param violated: name of that constraint, empty if there is none.
+    :param progress: the least energy before any refinement and after each;
+        within constraints those of the round that the plan comes from, with
+        the penalty; empty if nothing is refined.
     """
 
     actions: Float[Tensor, 'T A']
@@ -82,6 +85,17 @@ class Plan:
     multipliers: Float[Tensor, 'T1 G'] | None = None
     violation: float = 0.0
     violated: str = ''
+    progress: tuple[float, ...] = ()
+
+    @property
+    def proposed(self) -> float:
+        """Return the energy before any refinement, infinite if nothing proposed was finite."""
+        return self.progress[0] if self.progress else self.energy
+
+    @property
+    def gained(self) -> float:
+        """Return by how much refinement lowered it."""
+        return self.progress[0] - self.progress[-1] if self.progress else 0.0
 
     @property
     def feasible(self) -> bool:

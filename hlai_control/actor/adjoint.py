@@ -163,9 +163,10 @@ class AdjointPlanner:
         objective = Objective(problem, draw_latents(problem, self._horizon, start, generator))
         point, rejected = self._begin(start.clone(), warm, objective)
         done, pairs = 0, list[tuple[Array, Array]]()
-        slope = previous = None
+        slope, previous, energies = None, None, list[float]()
         while done < budget.iterations and not (done and budget.expired()):
             done += 1
+            energies.append(point.energy)
             if slope is None:
                 slope = recursion(objective.slopes(point.states, point.actions))[1] * self._half
                 if not np.isfinite(slope).all():
@@ -184,7 +185,7 @@ class AdjointPlanner:
                 break
         return Plan(actions=point.actions.clone(), states=point.states.mean(dim=0),
                     energy=point.energy, anticipated=objective.anticipated(point.states),
-                    iterations=done, rejected=rejected)
+                    iterations=done, rejected=rejected, progress=(*energies, point.energy))
 
     def _begin(self, start: Tensor, warm: Plan | None,
                objective: Objective) -> tuple[_Point, int]:

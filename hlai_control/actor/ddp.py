@@ -56,11 +56,17 @@ class Course:
 
 @dataclass(frozen=True)
 class Refined:
-    """What refinement came to; ``rejected`` counts trajectories that were not finite."""
+    """
+    What refinement came to.
+
+    :param rejected: trajectories that were not finite.
+    :param progress: the energy before the first iteration and after each.
+    """
 
     course: Course
     iterations: int
     rejected: int
+    progress: tuple[float, ...]
 
 
 class DdpPlanner:
@@ -191,9 +197,10 @@ class DdpPlanner:
         :param course: where to begin; it is returned if nothing is better.
         """
         done, rejected, damping, local, anew = 0, 0, 0.0, None, 0
-        weights = objective.weights(course.states, course.actions)
+        weights, energies = objective.weights(course.states, course.actions), list[float]()
         while done < budget.iterations and not (done and budget.expired()):
             done += 1
+            energies.append(course.energy)
             local = local or objective.expansion(course.states, course.actions, weights)
             low, high = self.limits(course.actions)
             policy = backward(*local, array(low - course.actions), array(high - course.actions),
@@ -216,7 +223,7 @@ class DdpPlanner:
             weights = shared
             if settled:
                 break
-        return Refined(course, done, rejected)
+        return Refined(course, done, rejected, (*energies, course.energy))
 
     def _search(self, course: Course, policy: Policy,
                 objective: Objective) -> tuple[Course | None, int]:
@@ -280,7 +287,7 @@ def to_plan(refined: Refined, objective: Objective, rejected: int) -> Plan:
     return Plan(actions=course.actions.clone(), states=course.states.mean(dim=0),
                 energy=course.energy, anticipated=objective.anticipated(course.states),
                 iterations=refined.iterations, rejected=rejected + refined.rejected,
-                gains=course.gains)
+                gains=course.gains, progress=refined.progress)
 
 
 def _relaxed(damping: float) -> float:

@@ -153,10 +153,12 @@ class DeviceDdpPlanner:
                                 'another planner')
         objective = Objective(replace(problem, dynamics=MeanDynamics(problem.dynamics)))
         stand, done = self._begin(start, resumed, noise, objective), 0
+        progress = [stand.energy]
         while done < budget.iterations and not (done and budget.expired()):
             stand = self._refined(stand, objective)
+            progress.append(stand.energy)
             done += 1
-        return _found(stand, problem), done
+        return _found(stand, problem, progress), done
 
     def _begin(self, start: Tensor, reference: Reference, noise: Tensor,
                objective: Objective) -> _Stand:
@@ -233,11 +235,11 @@ def expanded(actions: Float[Tensor, 'T A'], states: Float[Tensor, '1 T1 S'],
                  torch.cat([hessian[:-1], (hessian[-1] + bent).unsqueeze(0)]))
 
 
-def _found(stand: _Stand, problem: Problem) -> Found:
+def _found(stand: _Stand, problem: Problem, progress: list[Tensor]) -> Found:
     critic = problem.critic
     anticipated = stand.energy.new_zeros(()) if critic is None else critic.value(
         stand.states[0, -1])
     numbers = torch.stack([part.double() for part in (
-        stand.energy, anticipated, stand.rejected)])
+        anticipated, stand.rejected, *progress)])
     none = stand.actions.new_empty(0, *stand.actions.shape)
     return Found(stand.actions, stand.states[0], none, numbers, stand.gains)

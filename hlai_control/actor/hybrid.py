@@ -15,6 +15,7 @@
 """The hybrid planner: a few proposals, the best of them refined by second-order steps."""
 
 from dataclasses import replace
+from itertools import accumulate
 
 from jaxtyping import Float
 import torch
@@ -109,4 +110,7 @@ class HybridPlanner:
                                             replace(budget, iterations=left)))
         return Refined(min((one.course for one in results), key=lambda one: one.energy),
                        sum(one.iterations for one in results),
-                       sum(one.rejected for one in results))
+                       sum(one.rejected for one in results),
+                       # The best of all so far, as one refinement after the other was made.
+                       tuple(accumulate((courses[0].energy, *(
+                           energy for one in results for energy in one.progress[1:])), min)))

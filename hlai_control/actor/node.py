@@ -76,7 +76,8 @@ from hlai_control.settings import (
 from hlai_control.types import Budget, Estimate
 
 TIMING_NAMES = ('latency_s', 'plan_s', 'ticks', 'late', 'skipped', 'world_model', 'critic',
-                'energy', 'anticipated', 'iterations', 'violation', 'exploring')
+                'energy', 'anticipated', 'iterations', 'violation', 'exploring', 'proposed',
+                'gained', 'budget_s')
 # Share of the control period after which refinement stops, in real time.
 PLAN_SHARE = 0.6
 # Among real-time processes: last, for it works the longest.
@@ -173,31 +174,35 @@ class ActorNode(ManagedNode):
         if waits_for:
             return False
         state, self._state = self._state, None
-        began_s = time.monotonic()
+        began_s, deadline_s = time.monotonic(), self._deadline_s()
         both = torch.from_numpy(state.values).float()
         size = self._layout.state_size
         answer = self._agent.answer(tick, state.stamp_ns, Estimate(both[:size], both[size:]),
-                                    self._budget())
+                                    self._budget(deadline_s))
         if answer.command is not None:
             self._send(state.stamp_ns, answer.command.double().numpy())
         elif self._says_zero:
             self._send(state.stamp_ns, self._safe)
-        self._report(state.stamp_ns, answer, time.monotonic() - began_s)
+        # Lockstep has a budget of iterations alone.
+        budget_s = 0.0 if self._run.lockstep else max(deadline_s - began_s, 0.0)
+        self._report(state.stamp_ns, answer, time.monotonic() - began_s, budget_s)
         if answer.plan is not None:
             self._views.show(state.stamp_ns, answer.plan, self._agent.sensitivity)
         return False
 
-    def _budget(self) -> Budget:
+    def _deadline_s(self) -> float:
+        return (self._arrival_s
+                + PLAN_SHARE * self._layout.period_s / self._run.real_time_factor)
+
+    def _budget(self, deadline_s: float) -> Budget:
         if self._run.lockstep:
             return Budget(self._iterations)
-        deadline_s = (self._arrival_s
-                      + PLAN_SHARE * self._layout.period_s / self._run.real_time_factor)
         return Budget(self._iterations, lambda: time.monotonic() > deadline_s)
 
     def _send(self, stamp_ns: int, command: np.ndarray) -> None:
         self._command.publish(to_message(Signal(stamp_ns, self._layout.actions, command)))
 
-    def _report(self, stamp_ns: int, answer: Answer, plan_s: float) -> None:
+    def _report(self, stamp_ns: int, answer: Answer, plan_s: float, budget_s: float) -> None:
         latency_s = None if self._run.lockstep else self._stamp_clock.age_s(stamp_ns)
         if latency_s is None:
             latency_s = time.monotonic() - self._arrival_s
@@ -209,7 +214,8 @@ class ActorNode(ManagedNode):
                   self._agent.models.version, self._agent.critics.version,
                   plan.energy if plan else 0.0, plan.anticipated if plan else 0.0,
                   plan.iterations if plan else 0, plan.violation if plan else 0.0,
-                  float(answer.exploring)]
+                  float(answer.exploring), plan.proposed if plan else 0.0,
+                  plan.gained if plan else 0.0, budget_s]
         if plan is not None and plan.rejected:
             self.diagnostics.count('candidates rejected: not finite', plan.rejected)
         self.diagnostics.state(answer.reason, OK if plan is not None and plan.feasible else WARN)

@@ -84,14 +84,15 @@ class Found:
     """
     What a search came to, still on its device.
 
-    :param numbers: energy, anticipated value, rejected candidates; float64.
+    :param numbers: anticipated value, rejected candidates, then the energy
+        before the first refinement and after each, P in all; float64.
     :param gains: feedback, see :class:`Plan`; None if there is none.
     """
 
     actions: Float[Tensor, 'T A']
     states: Float[Tensor, 'T1 S']
     elites: Float[Tensor, 'N T A']
-    numbers: Float[Tensor, '3']
+    numbers: Float[Tensor, ' P']
     gains: Float[Tensor, 'T A S'] | None = None
 
 
@@ -202,16 +203,19 @@ class SamplingPlanner(ABC):
                         resumed.mean, start.expand(len(resumed.mean) + 1, -1),
                         torch.full((), torch.inf, dtype=start.dtype, device=start.device),
                         torch.zeros((), dtype=torch.int64, device=start.device))
+        progress = list[Tensor]()
         while done < budget.iterations and not (done and budget.expired()):
             given = [search.mean.unsqueeze(0)]
             if done == 0:
                 given += [fixed.middle.unsqueeze(0), resumed.elites]
             tried = self._candidates(search, torch.cat(given), done, generator)
+            before = search.least
             search, energies = _scored(search, start, tried, objective)
+            progress.append(before if done else energies[0])
             search = self.move(search, tried, energies)
             done += 1
         search, _ = _scored(search, start, search.mean.unsqueeze(0), objective)
-        return _found(search, problem), done
+        return _found(search, problem, progress), done
 
     def _candidates(self, search: Search, given: Tensor, done: int,
                     generator: torch.Generator) -> Tensor:
@@ -235,14 +239,16 @@ def to_plan(found: Found, done: int) -> Plan:
     :param done: refinements made.
     :raises PlanError: if no candidate has a finite energy.
     """
-    least, anticipated, rejected = found.numbers.tolist()
+    anticipated, rejected, *progress = found.numbers.tolist()
+    least = progress[-1]
     if not least < torch.inf:
         raise PlanError(f'none of {int(rejected)} candidates has a finite energy; hold the safe '
                         'command and check state, world model and critic')
     return Plan(actions=found.actions.clone(), states=found.states.clone(), energy=least,
                 anticipated=anticipated, iterations=done, rejected=int(rejected),
                 gains=None if found.gains is None else found.gains.clone(),
-                elites=found.elites.clone() if len(found.elites) else None)
+                elites=found.elites.clone() if len(found.elites) else None,
+                progress=tuple(progress))
 
 
 def _scored(search: Search, start: Tensor, tried: Tensor,
@@ -262,10 +268,10 @@ def _scored(search: Search, start: Tensor, tried: Tensor,
         rejected=search.rejected + torch.isinf(energies).sum()), energies
 
 
-def _found(search: Search, problem: Problem) -> Found:
+def _found(search: Search, problem: Problem, progress: list[Tensor]) -> Found:
     last = search.states[-1]
     anticipated = search.least.new_zeros(()) if problem.critic is None else (
         problem.critic.value(last))
     numbers = torch.stack([part.double() for part in (
-        search.least, anticipated, search.rejected)])
+        anticipated, search.rejected, *progress, search.least)])
     return Found(search.best, search.states, search.elites, numbers)
