@@ -19,9 +19,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hlai_control.actor.agent import Agent, AgentSettings, Answer
+from hlai_control.actor.agent import Agent, AgentSettings, Answer, WARM_UP_PLANS
 from hlai_control.actor.inputs import AppliedCommands
-from hlai_control.actor.planners import PlanningSettings
+from hlai_control.actor.planners import make_planner, PlanningSettings
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, RUN
 from hlai_control.cost.constraint_spec import ConstraintSpec
@@ -29,7 +29,9 @@ from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec
 from hlai_control.cost.task import load_task
 from hlai_control.errors import SettingsError
+from hlai_control.layout import Layout
 from hlai_control.learning.artefact import Artefact
+from hlai_control.protocols import Planner
 from hlai_control.robots.manifest import load_robot
 from hlai_control.settings import (
     CriticSettings,
@@ -290,6 +292,39 @@ def test_warm_up_leaves_no_trace():
     cold, warm = _agent(5), _agent(5)
     warm.warm_up(COST)
     assert _run(cold, range(3)) == _run(warm, range(3))
+
+
+def test_warm_up_plans_for_what_ticks_plan_for(monkeypatch):
+    made, asked = [], []
+
+    def watched(layout: Layout, settings: PlanningSettings) -> Planner:
+        # The real planner; what it is asked for is written down.
+        planner = make_planner(layout, settings)
+        plan = planner.plan
+        planner.plan = lambda start, problem, *rest: asked.append(problem) or plan(
+            start, problem, *rest)
+        made.append(planner)
+        return planner
+
+    monkeypatch.setattr('hlai_control.actor.agent.make_planner', watched)
+    settings = replace(SETTINGS, planning=replace(
+        SETTINGS.planning, planner=replace(SETTINGS.planning.planner, stride=5)))
+    agent = Agent(LAYOUT, settings, 0, False)
+    agent.warm_up(COST)
+    assert len(made) == 1 and len(asked) == 2 * WARM_UP_PLANS
+    agent.put_cost(PublishedCost(1, 0, COST))
+    agent.models.put(_model(agent, 1))
+    state = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    for configuration, warmed in ((GO, asked[0]), (replace(GO, version=2, mode=EXPLORE),
+                                                   asked[-1])):
+        agent.configurations.put(configuration)
+        _answer(agent, configuration.version)
+        problem = asked[-1]
+        assert problem.discount == warmed.discount == COST.discount ** 5
+        assert problem.dynamics is warmed.dynamics and problem.cost.names == warmed.cost.names
+        assert torch.equal(problem.cost.stage(state, state[:1]),
+                           warmed.cost.stage(state, state[:1]))
+        assert warmed.critic is not None  # harder than without
 
 
 @pytest.mark.parametrize('kind', PLANNERS)

@@ -35,7 +35,7 @@ from hlai_control.actor.rollout import roll_out
 from hlai_control.actor.stride import moved
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
 from hlai_control.configurator.scheduled import Scheduled
-from hlai_control.cost.constraints import task_constraints, TaskConstraints
+from hlai_control.cost.constraints import task_constraints
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec, strided
@@ -43,7 +43,7 @@ from hlai_control.critic.value import ValueNetwork
 from hlai_control.engine import Engine
 from hlai_control.errors import HlaiError
 from hlai_control.layout import Layout
-from hlai_control.protocols import CostFunction, Planner, Problem
+from hlai_control.protocols import Planner, Problem
 from hlai_control.settings import (
     CriticSettings,
     ScheduleSettings,
@@ -110,8 +110,7 @@ class Agent:
         self.critics = FunctionInput(settings.schedule, lockstep)
         self.costs: Scheduled[PublishedCost] = Scheduled()
         self.configurations: Scheduled[Configuration] = Scheduled()
-        self._cost: CostFunction | None = None
-        self._constraints: TaskConstraints | None = None
+        self._problems: tuple[Problem, Problem] | None = None
         self._configuration: Configuration | None = None
         self._problem: Problem | None = None
         self._lockstep = lockstep
@@ -132,16 +131,14 @@ class Agent:
         tick has.
         """
         layout, settings = self._layout, self._settings.planning
-        plain, curiosity = self._costs_of(spec)
+        run, explore = self._problems_of(spec)
+        planner = make_planner(layout, settings)
         nowhere = torch.zeros(layout.state_size)
         pending = torch.zeros(layout.delay_ticks, layout.action_size)
         draw, budget = generator(0, 'warm-up'), Budget(settings.planner.iterations)
-        for planner, cost in ((Explorer(layout, settings.planner), plain),
-                              (make_planner(layout, settings), plain),
-                              (make_planner(layout, settings), curiosity)):
-            problem = Problem(self._ahead, cost, self._value, spec.discount, settings.risk,
-                              task_constraints(layout, spec))
-            engine, warm = Engine(layout, self._dynamics, problem, planner), None
+        for one, problem in ((Explorer(layout, settings.planner), run), (planner, run),
+                             (planner, explore)):
+            engine, warm = Engine(layout, self._dynamics, problem, one), None
             for _ in range(WARM_UP_PLANS):
                 warm = engine.decide(Estimate(nowhere, nowhere), pending, warm, budget, draw)
 
@@ -175,16 +172,15 @@ class Agent:
         :param budget: effort; a configuration may lower its iterations.
         """
         self._take_due(tick, stamp_ns)
-        if self._cost is None or self._configuration is None or self._planners is None:
+        if self._problems is None or self._configuration is None or self._planners is None:
             return Answer(None, None, False, 'waiting for a cost and a configuration')
         if self._configuration.mode == HOLD:
             self._warm = None
             return Answer(None, None, False, 'hold was asked for')
         blind, exploring = self.models.version == 0, self._configuration.mode == EXPLORE
-        problem = self._problem = Problem(
-            self._ahead, self._curious if exploring else self._cost,
-            self._value if self.critics.version else None, self._discount,
-            self._settings.planning.risk, self._constraints, self.applied.last(tick))
+        problem = self._problem = replace(
+            self._problems[exploring], critic=self._value if self.critics.version else None,
+            previous=self.applied.last(tick))
         engine = Engine(self._layout, self._dynamics, problem, self._planners[blind])
         exploring |= blind
         iterations = self._configuration.iterations or budget.iterations
@@ -220,12 +216,16 @@ class Agent:
         states = roll_out(start, actions.unsqueeze(0), self._problem.dynamics)[:, 0]
         return costates(states, actions, Objective(self._problem)).sensitivity.sum(dim=0)
 
-    def _costs_of(self, spec: CostSpec) -> tuple[CostFunction, CostFunction]:
-        """Return the task's cost in mode run, and in mode explore."""
-        plain, curiosity = TaskCost(self._layout, spec), self._settings.planning.curiosity
+    def _problems_of(self, spec: CostSpec) -> tuple[Problem, Problem]:
+        """Return what to minimise in mode run, and in mode explore."""
+        settings, long = self._settings.planning, strided(spec, self._stride)
+        plain, curiosity = TaskCost(self._layout, long), settings.curiosity
+        constraints = task_constraints(self._layout, spec)
         run, explore = (
-            curious(plain, self._ahead, self._layout,
-                    replace(curiosity, weight=self._stride * weight))
+            Problem(self._ahead,
+                    curious(plain, self._ahead, self._layout,
+                            replace(curiosity, weight=self._stride * weight)),
+                    self._value, long.discount, settings.risk, constraints)
             for weight in (curiosity.weight, max(curiosity.weight, curiosity.exploring)))
         return run, explore
 
@@ -242,13 +242,10 @@ class Agent:
         cost = self.costs.advance(stamp_ns)
         configuration = self.configurations.advance(stamp_ns)
         if cost is not None:
-            spec = strided(cost.spec, self._stride)
-            self._cost, self._curious = self._costs_of(spec)
-            self._discount, self._warm = spec.discount, None
-            self._constraints = task_constraints(self._layout, cost.spec)
+            self._problems, self._warm = self._problems_of(cost.spec), None
         if configuration is not None:
             self._configuration = configuration
-        if (cost or configuration) and self._cost is not None and self._configuration:
+        if (cost or configuration) and self._problems is not None and self._configuration:
             settings = self._settings.planning.configured(
                 self._configuration.planner, self._configuration.horizon)
             self._planners = (make_planner(self._layout, settings),
