@@ -43,13 +43,13 @@ from gpu_problems import (
 import torch
 from torch import Tensor
 
-from hlai_control.actor.captured import CapturedPlanner, Searcher
+from hlai_control.actor.captured import CapturedPlanner
 from hlai_control.actor.cem import CemPlanner
 from hlai_control.actor.device_ddp import DeviceDdpPlanner
 from hlai_control.actor.device_hybrid import DeviceHybridPlanner
 from hlai_control.actor.icem import IcemPlanner
 from hlai_control.actor.mppi import MppiPlanner
-from hlai_control.actor.sampling import to_plan
+from hlai_control.actor.searching import DevicePlanner, to_plan
 from hlai_control.protocols import Dynamics, Planner, Problem
 from hlai_control.settings import PlannerSettings
 from hlai_control.types import Budget, Plan
@@ -74,7 +74,7 @@ class Fused:
         self.step = torch.compile(dynamics.step, fullgraph=True)
 
 
-def searcher(name: str, size: Size) -> Searcher:
+def searcher(name: str, size: Size) -> DevicePlanner:
     """Make one of the planners whose search stays on its device."""
     if name == 'device ddp':
         return DeviceDdpPlanner(CARTPOLE, size.horizon)
@@ -104,7 +104,7 @@ def same_plans(size: Size) -> Iterator[Line]:
 
 
 @torch.inference_mode()
-def straight(planner: Searcher, start: Tensor, problem: Problem, warm: Plan | None,
+def straight(planner: DevicePlanner, start: Tensor, problem: Problem, warm: Plan | None,
              draw: torch.Generator) -> Plan:
     """Plan without a graph."""
     return to_plan(*planner.search(start, planner.resume(start, warm), problem, Budget(2), draw))

@@ -110,6 +110,7 @@ class CriticSettings(Settings):
 # The planners by name (``actor/planners.py``).
 PLANNERS = ('hybrid', 'ddp', 'adjoint', 'mppi', 'icem', 'cem')
 NOISES = ('coloured', 'spline')
+DEVICES = ('cpu', 'cuda', 'auto')
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ class PlannerSettings(Settings):
     """Of all planners, and of the noise with which most of them search."""
 
     kind: str = choice('hybrid', PLANNERS, f'Planner: {", ".join(PLANNERS)}.')
+    device: str = choice(
+        'cpu', DEVICES, 'Where the actor plans: cpu, cuda (the GPU), or auto (the GPU if there '
+        'is one). Worth it from thousands of candidates or large networks on.')
     horizon: int = setting(16, 1, 500, 'Horizon T [planning steps].')
     stride: int = setting(
         1, 1, 100, 'Control periods per planning step: a fast loop looks as far ahead as a slow '

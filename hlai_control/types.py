@@ -72,6 +72,8 @@ class Plan:
     :param progress: the least energy before any refinement and after each;
         within constraints those of the round that the plan comes from, with
         the penalty; empty if nothing is refined.
+    :param first: the first command on the host, if it was read together with
+        the energy; all else stays on the device of the plan.
     """
 
     actions: Float[Tensor, 'T A']
@@ -86,6 +88,12 @@ class Plan:
     violation: float = 0.0
     violated: str = ''
     progress: tuple[float, ...] = ()
+    first: Float[Tensor, ' A'] | None = None
+
+    @property
+    def command(self) -> Float[Tensor, ' A']:
+        """The first command, on the host."""
+        return self.actions[0].cpu() if self.first is None else self.first
 
     @property
     def proposed(self) -> float:

@@ -227,4 +227,4 @@ def test_a_whole_search_runs_on_shapes_alone(kind, risk):
         assert done == 3
         assert found.actions.shape == (12, 1)
         assert found.states.shape == (13, 4)
-        assert found.numbers.shape == (2 + 1 + 3,)
+        assert found.numbers.shape == (2 + 1 + 1 + 3,)

@@ -35,9 +35,9 @@ from hlai_control.types import Budget, Plan
 Array = np.ndarray
 
 # Armijo: accept a step that keeps this share of the fall that the slope promises.
-_ARMIJO = 1e-4
+ARMIJO = 1e-4
 # A slope this small, as a fraction of the energy per half range of the commands, is none.
-_FLAT = 1e-9
+FLAT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class AdjointPlanner:
                     break
                 pairs = self._remembered(pairs, previous, point, slope)
             step = self._direction(point, slope, pairs)
-            if -np.vdot(step, slope) <= _FLAT * (abs(point.energy) + _FLAT):
+            if -np.vdot(step, slope) <= FLAT * (abs(point.energy) + FLAT):
                 break
             better, lost = self._search(point, step, slope, objective)
             rejected += lost
@@ -231,7 +231,7 @@ class AdjointPlanner:
         promised = ((tried - now) / self._half * slope).sum(axis=(1, 2))
         actions = torch.from_numpy(tried).to(point.actions)
         found, lost = _best(point.states[0, 0], actions, objective,
-                            torch.from_numpy(point.energy + _ARMIJO * promised))
+                            torch.from_numpy(point.energy + ARMIJO * promised))
         return found, lost
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from hlai_control.actor.ddp import FACTOR, FIRST, follow, LAST, SETTLED
 from hlai_control.actor.device_riccati import device_backward, device_projected, Local
-from hlai_control.actor.given import check, shifted
+from hlai_control.actor.given import shifted
 from hlai_control.actor.objective import (
     gradient_and_hessian,
     jacobians,
@@ -30,7 +30,7 @@ from hlai_control.actor.objective import (
     Objective,
     points,
 )
-from hlai_control.actor.sampling import Found, to_plan
+from hlai_control.actor.searching import AtHand, DevicePlanner, Found
 from hlai_control.errors import SettingsError
 from hlai_control.layout import Layout
 from hlai_control.protocols import Problem
@@ -66,7 +66,7 @@ class _Stand:
     rejected: Int[Tensor, '']
 
 
-class DeviceDdpPlanner:
+class DeviceDdpPlanner(DevicePlanner):
     """
     :class:`DdpPlanner` on the mean of the members, in tensor operations alone.
 
@@ -89,35 +89,16 @@ class DeviceDdpPlanner:
             raise SettingsError('DdpSettings.merge = False: on a device, plans are made on the '
                                 'mean of the members alone; valid: True, or the planner ddp')
         self.layout, self._horizon = layout, horizon
-        self._limits = torch.tensor([layout.action_low, layout.action_high], dtype=torch.float64)
-        self._sizes = 0.5 ** torch.arange(settings.step_sizes)
-
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
-             budget: Budget, generator: torch.Generator) -> Plan:
-        """
-        Plan from ``start``, refining until the budget is spent.
-
-        :param start: state at the moment the first command takes effect.
-        :param warm: the previous tick's plan, not yet shifted.
-        :param generator: not needed; nothing here is random.
-        :raises PlanError: if neither the previous plan nor doing nothing has
-            a finite energy.
-        :raises SettingsError: if the problem's risk looks at single scenarios.
-        :raises ShapeError: if axes or devices do not fit together.
-        """
-        check(self.layout, start, problem, warm, generator)
-        start = start.clone()
-        return to_plan(*self.search(start, self.resume(start, warm), problem, budget, generator))
+        limits = torch.tensor([layout.action_low, layout.action_high], dtype=torch.float64)
+        self._at_hand = AtHand(limits, 0.5 ** torch.arange(settings.step_sizes))
 
     def resume(self, start: Float[Tensor, ' S'], warm: Plan | None) -> Reference:
         """Move the previous plan on by one tick."""
-        self._limits, self._sizes = self._limits.to(start), self._sizes.to(start)
-        horizon, size = self._horizon, self._limits.shape[1]
+        limits, horizon = self._at_hand.like(start)[0], self._horizon
+        size = limits.shape[1]
         gains = start.new_zeros(horizon, size, len(start))
         if warm is None:
-            return Reference(self._limits.mean(dim=0).expand(horizon, -1),
+            return Reference(limits.mean(dim=0).expand(horizon, -1),
                              start.expand(horizon, -1), gains)
         if warm.gains is not None:
             gains = shifted(warm.gains.flatten(1), horizon).to(start).view_as(gains)
@@ -158,7 +139,8 @@ class DeviceDdpPlanner:
             stand = self._refined(stand, objective)
             progress.append(stand.energy)
             done += 1
-        return _found(stand, problem, progress), done
+        return Found.of(problem, stand.actions, stand.states[0], progress, stand.rejected,
+                        gains=stand.gains), done
 
     def _begin(self, start: Tensor, reference: Reference, noise: Tensor,
                objective: Objective) -> _Stand:
@@ -167,7 +149,7 @@ class DeviceDdpPlanner:
 
         The best of them is where refinement begins.
         """
-        middle = self._limits.mean(dim=0).expand(self._horizon, -1)
+        middle = self._at_hand.like(start)[0].mean(dim=0).expand(self._horizon, -1)
         base = torch.cat([torch.stack([reference.actions, reference.actions, middle]),
                           reference.actions + noise])
         closed = torch.cat([start.new_ones(1), start.new_zeros(2), start.new_ones(len(noise))])
@@ -180,13 +162,14 @@ class DeviceDdpPlanner:
 
     def _refined(self, stand: _Stand, objective: Objective) -> _Stand:
         """Step once; what is no better leaves everything as it is but for the damping."""
+        limits, sizes = self._at_hand.like(stand.actions)
         policy = device_backward(expanded(stand.actions, stand.states, objective),
-                                 self._limits[0] - stand.actions,
-                                 self._limits[1] - stand.actions, stand.damping)
-        base = stand.actions + self._sizes[:, None, None] * policy.steps
+                                 limits[0] - stand.actions, limits[1] - stand.actions,
+                                 stand.damping)
+        base = stand.actions + sizes[:, None, None] * policy.steps
         actions, states, energy, _, lost = self._tried(
             stand.states[0, 0], base, stand.states[:, :-1], policy.gains.unsqueeze(0),
-            torch.ones_like(self._sizes), objective)
+            torch.ones_like(sizes), objective)
         going = ~stand.settled
         better = going & policy.convex & (energy <= stand.energy)
         damping = stand.damping
@@ -206,8 +189,8 @@ class DeviceDdpPlanner:
                closed: Tensor, objective: Objective
                ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         # The best of several trajectories: commands, states, energy, its index; how many lost.
-        actions, states = follow(start, base, reference, gains, closed,
-                                 (self._limits[0], self._limits[1]), objective)
+        low, high = self._at_hand.like(start)[0].unbind()
+        actions, states = follow(start, base, reference, gains, closed, (low, high), objective)
         energies = objective.energies(states, actions)
         first = energies.argmin(dim=0, keepdim=True)
         return (actions.index_select(0, first)[0], states.index_select(1, first)[:, 0],
@@ -233,13 +216,3 @@ def expanded(actions: Float[Tensor, 'T A'], states: Float[Tensor, '1 T1 S'],
     bent = powers[-1] * step.mT @ both[-1] @ step
     return Local(forward, torch.cat([gradient[:-1], (gradient[-1] + own).unsqueeze(0)]),
                  torch.cat([hessian[:-1], (hessian[-1] + bent).unsqueeze(0)]))
-
-
-def _found(stand: _Stand, problem: Problem, progress: list[Tensor]) -> Found:
-    critic = problem.critic
-    anticipated = stand.energy.new_zeros(()) if critic is None else critic.value(
-        stand.states[0, -1])
-    numbers = torch.stack([part.double() for part in (
-        anticipated, stand.rejected, *progress)])
-    none = stand.actions.new_empty(0, *stand.actions.shape)
-    return Found(stand.actions, stand.states[0], none, numbers, stand.gains)

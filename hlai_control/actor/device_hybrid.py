@@ -19,16 +19,15 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.device_ddp import DeviceDdpPlanner, Reference
-from hlai_control.actor.given import check
 from hlai_control.actor.noise import shaping
-from hlai_control.actor.sampling import Found, to_plan
+from hlai_control.actor.searching import AtHand, DevicePlanner, Found
 from hlai_control.layout import Layout
 from hlai_control.protocols import Problem
 from hlai_control.settings import DdpSettings, HybridSettings, PlannerSettings
 from hlai_control.types import Budget, Plan
 
 
-class DeviceHybridPlanner:
+class DeviceHybridPlanner(DevicePlanner):
     """
     :class:`HybridPlanner` on the mean of the members, in tensor operations alone.
 
@@ -49,34 +48,13 @@ class DeviceHybridPlanner:
         """Precompute the matrix that shapes the noise, and the scales of the proposals."""
         self.layout = layout
         self._ddp = DeviceDdpPlanner(layout, settings.horizon, refining)
-        self._shape = shaping(settings)
         limits = torch.tensor([layout.action_low, layout.action_high], dtype=torch.float64)
         half = 0.5 * (limits[1] - limits[0])
         scale = torch.logspace(-1.3, 0.0, (proposing or HybridSettings()).samples).double()
-        self._scale = settings.spread * scale[:, None, None] * half
-
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
-             budget: Budget, generator: torch.Generator) -> Plan:
-        """
-        Plan from ``start``, refining until the budget is spent.
-
-        :param start: state at the moment the first command takes effect.
-        :param warm: the previous tick's plan, not yet shifted.
-        :param budget: one iteration is one second-order step.
-        :param generator: on the device of ``start``.
-        :raises PlanError: if no proposal has a finite energy.
-        :raises SettingsError: if the problem's risk looks at single scenarios.
-        :raises ShapeError: if axes or devices do not fit together.
-        """
-        check(self.layout, start, problem, warm, generator)
-        start = start.clone()
-        return to_plan(*self.search(start, self.resume(start, warm), problem, budget, generator))
+        self._at_hand = AtHand(shaping(settings), settings.spread * scale[:, None, None] * half)
 
     def resume(self, start: Float[Tensor, ' S'], warm: Plan | None) -> Reference:
         """Move the previous plan on by one tick."""
-        self._shape, self._scale = self._shape.to(start), self._scale.to(start)
         return self._ddp.resume(start, warm)
 
     def search(self, start: Float[Tensor, ' S'], resumed: Reference, problem: Problem,
@@ -87,7 +65,8 @@ class DeviceHybridPlanner:
         :returns: the result, and how many refinements were made.
         :raises SettingsError: if the problem's risk looks at single scenarios.
         """
-        white = torch.randn(len(self._scale), self._scale.shape[-1], self._shape.shape[1],
-                            generator=generator, device=start.device, dtype=start.dtype)
-        noise = self._scale * (white @ self._shape.T).mT
+        shape, scale = self._at_hand.like(start)
+        white = torch.randn(len(scale), scale.shape[-1], shape.shape[1], generator=generator,
+                            device=start.device, dtype=start.dtype)
+        noise = scale * (white @ shape.T).mT
         return self._ddp.search_among(start, resumed, noise, problem, budget)

@@ -155,8 +155,8 @@ class Objective:
         """
         stage, last = points(states, actions)
         size = states.shape[-1]
-        return self._slopes(states, actions, _gradient(self.stage(size), stage),
-                            _gradient(self.terminal(size), last),
+        return self._slopes(states, actions, gradients(self.stage(size), stage),
+                            gradients(self.terminal(size), last),
                             self.weights(states, actions))
 
     def weights(self, states: Float[Tensor, 'E T1 S'],
@@ -294,8 +294,14 @@ def projected(matrices: Float64[Array, '*B N N']) -> Float64[Array, '*B N N']:
 
 @torch.inference_mode(False)
 @torch.enable_grad()
-def _gradient(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    point = _leaf(points)
+def gradients(function: Callable[[Tensor], Tensor],
+              at: Float[Tensor, 'B N']) -> Float[Tensor, 'B N']:
+    """
+    Differentiate a function of a point once: one reverse pass for all points together.
+
+    :param at: the points.
+    """
+    point = _leaf(at)
     return _slope(function(point).sum(), point, again=False)
 
 

@@ -18,12 +18,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hlai_control.actor.adjoint import AdjointPlanner
+from hlai_control.actor.captured import CapturedPlanner
+from hlai_control.actor.carried import CarriedLayout
 from hlai_control.actor.cem import CemPlanner
 from hlai_control.actor.constrained import ConstrainedPlanner
 from hlai_control.actor.ddp import DdpPlanner
+from hlai_control.actor.device_adjoint import DeviceAdjointPlanner
+from hlai_control.actor.device_ddp import DeviceDdpPlanner
+from hlai_control.actor.device_hybrid import DeviceHybridPlanner
 from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.actor.icem import IcemPlanner
 from hlai_control.actor.mppi import MppiPlanner
+from hlai_control.actor.searching import DevicePlanner
 from hlai_control.layout import Layout
 from hlai_control.protocols import Planner
 from hlai_control.settings import (
@@ -73,18 +79,57 @@ class PlanningSettings:
                                              horizon=horizon or self.planner.horizon))
 
 
+Maker = Callable[[Layout], Planner]
+
+
 def make_planner(layout: Layout, settings: PlanningSettings) -> Planner:
     """
-    Make the planner that the settings name, able to keep to constraints.
+    Make the planner that the settings name, able to keep to constraints, for the CPU.
 
     :param layout: limits of the commands.
     """
     planner = settings.planner
-    makers: dict[str, Callable[[Layout], Planner]] = {
+    own: dict[str, Maker] = {
         'hybrid': lambda robot: HybridPlanner(robot, planner, settings.hybrid, settings.ddp),
         'ddp': lambda robot: DdpPlanner(robot, planner.horizon, settings.ddp),
-        'adjoint': lambda robot: AdjointPlanner(robot, planner.horizon, settings.adjoint),
-        'mppi': lambda robot: MppiPlanner(robot, planner, settings.mppi),
-        'icem': lambda robot: IcemPlanner(robot, planner, settings.icem),
-        'cem': lambda robot: CemPlanner(robot, planner, settings.cem)}
-    return ConstrainedPlanner(layout, planner.horizon, makers[planner.kind], settings.constraint)
+        'adjoint': lambda robot: AdjointPlanner(robot, planner.horizon, settings.adjoint)}
+    make = {**own, **_searches(settings)}[planner.kind]
+    return ConstrainedPlanner(layout, planner.horizon, make, settings.constraint)
+
+
+def make_device_planner(layout: Layout, settings: PlanningSettings) -> Planner:
+    """
+    Make the planner that the settings name for another device than the CPU.
+
+    Its searches are recorded, but for two cases. Within constraints each round
+    has new multipliers and reads how far it came: its searches run as they
+    are. And second-order steps that follow each scenario on its own
+    (``risk``, or no ``ddp.merge``) have their backward pass on the CPU, as in
+    :func:`make_planner`: several explicit transfers per refinement.
+
+    :param layout: limits of the commands.
+    """
+    planner, risk = settings.planner, settings.risk
+    single = risk.tail != 1.0 or risk.latents > 0 or not settings.ddp.merge
+    if planner.kind in ('hybrid', 'ddp') and single:
+        return make_planner(layout, settings)
+    own: dict[str, Callable[[Layout], DevicePlanner]] = {
+        'hybrid': lambda robot: DeviceHybridPlanner(
+            robot, planner, settings.hybrid, settings.ddp),
+        'ddp': lambda robot: DeviceDdpPlanner(robot, planner.horizon, settings.ddp),
+        'adjoint': lambda robot: DeviceAdjointPlanner(
+            robot, planner.horizon, settings.adjoint)}
+    make = {**own, **_searches(settings)}[planner.kind]
+
+    def recorded(robot: Layout) -> Planner:
+        search = make(robot)
+        return search if isinstance(robot, CarriedLayout) else CapturedPlanner(search)
+    return ConstrainedPlanner(layout, planner.horizon, recorded, settings.constraint)
+
+
+def _searches(settings: PlanningSettings) -> dict[str, Callable[[Layout], DevicePlanner]]:
+    """Return what is one and the same on every device."""
+    planner = settings.planner
+    return {'mppi': lambda robot: MppiPlanner(robot, planner, settings.mppi),
+            'icem': lambda robot: IcemPlanner(robot, planner, settings.icem),
+            'cem': lambda robot: CemPlanner(robot, planner, settings.cem)}

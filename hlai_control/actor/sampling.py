@@ -16,12 +16,11 @@
 What all sampling planners share: draw, roll out, score, move, and remember the best.
 
 The cost may be a black box: nothing is differentiated. Nothing here waits for
-the device: a search is made of tensors alone, candidates that are not finite
-are weighed out instead of being cut out, and all numbers are read at once when
-the search is over. ``captured.py`` runs a whole search as one CUDA graph.
+the device (``searching.py``): candidates that are not finite are weighed out
+instead of being cut out.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -29,12 +28,12 @@ from jaxtyping import Float, Int
 import torch
 from torch import Tensor
 
-from hlai_control.actor.given import check, shifted
+from hlai_control.actor.given import shifted
 from hlai_control.actor.noise import shaping
 from hlai_control.actor.objective import Objective
 from hlai_control.actor.risk import draw_latents
 from hlai_control.actor.rollout import roll_out
-from hlai_control.errors import PlanError
+from hlai_control.actor.searching import AtHand, DevicePlanner, Found
 from hlai_control.layout import Layout
 from hlai_control.protocols import Problem
 from hlai_control.settings import PlannerSettings
@@ -80,23 +79,6 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Found:
-    """
-    What a search came to, still on its device.
-
-    :param numbers: anticipated value, rejected candidates, then the energy
-        before the first refinement and after each, P in all; float64.
-    :param gains: feedback, see :class:`Plan`; None if there is none.
-    """
-
-    actions: Float[Tensor, 'T A']
-    states: Float[Tensor, 'T1 S']
-    elites: Float[Tensor, 'N T A']
-    numbers: Float[Tensor, ' P']
-    gains: Float[Tensor, 'T A S'] | None = None
-
-
-@dataclass(frozen=True)
 class Fixed:
     """
     The numbers that never change, on the device of the search.
@@ -111,7 +93,7 @@ class Fixed:
     shape: Float[Tensor, 'T M']
 
 
-class SamplingPlanner(ABC):
+class SamplingPlanner(DevicePlanner):
     """
     A search by candidates: subclasses say how to draw them and where to move.
 
@@ -129,9 +111,9 @@ class SamplingPlanner(ABC):
         self.layout, self.settings = layout, settings
         low, high = torch.tensor(layout.action_low), torch.tensor(layout.action_high)
         half = 0.5 * (high - low)
-        self._fixed = Fixed(low, high, (low + half).expand(settings.horizon, -1),
-                            (settings.spread * half).expand(settings.horizon, -1),
-                            shaping(settings))
+        self._at_hand = AtHand(low, high, (low + half).expand(settings.horizon, -1),
+                               (settings.spread * half).expand(settings.horizon, -1),
+                               shaping(settings))
 
     @abstractmethod
     def draw(self, search: Search, count: int, noise: Float[Tensor, 'K T A']
@@ -152,24 +134,6 @@ class SamplingPlanner(ABC):
         return self.settings.candidates
 
     @final
-    @torch.inference_mode()
-    def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
-             budget: Budget, generator: torch.Generator) -> Plan:
-        """
-        Plan from ``start``, refining until the budget is spent.
-
-        :param start: state at the moment the first command takes effect.
-        :param problem: its cost need not be differentiable.
-        :param warm: the previous tick's plan, not yet shifted.
-        :param generator: on the device of ``start``.
-        :raises PlanError: if no candidate has a finite energy.
-        :raises ShapeError: if axes or devices do not fit together.
-        """
-        check(self.layout, start, problem, warm, generator)
-        found, done = self.search(start, self.resume(start, warm), problem, budget, generator)
-        return to_plan(found, done)
-
-    @final
     def resume(self, start: Float[Tensor, ' S'], warm: Plan | None) -> Resumed:
         """Move the previous plan, and what was kept with it, on by one tick."""
         fixed, horizon = self.fixed(start), self.settings.horizon
@@ -183,13 +147,10 @@ class SamplingPlanner(ABC):
     @final
     def fixed(self, like: Float[Tensor, '...']) -> Fixed:
         """Return what never changes, in the type and on the device of ``like``."""
-        held = self._fixed
-        if held.low.dtype != like.dtype or held.low.device != like.device:
-            self._fixed = Fixed(*(part.to(like) for part in (
-                held.low, held.high, held.middle, held.std, held.shape)))
-        return self._fixed
+        return Fixed(*self._at_hand.like(like))
 
     @final
+    @torch.inference_mode()
     def search(self, start: Float[Tensor, ' S'], resumed: Resumed, problem: Problem,
                budget: Budget, generator: torch.Generator) -> tuple[Found, int]:
         """
@@ -215,7 +176,9 @@ class SamplingPlanner(ABC):
             search = self.move(search, tried, energies)
             done += 1
         search, _ = _scored(search, start, search.mean.unsqueeze(0), objective)
-        return _found(search, problem, progress), done
+        progress.append(search.least)
+        return Found.of(problem, search.best, search.states, progress, search.rejected,
+                        elites=search.elites if len(search.elites) else None), done
 
     def _candidates(self, search: Search, given: Tensor, done: int,
                     generator: torch.Generator) -> Tensor:
@@ -230,25 +193,6 @@ class SamplingPlanner(ABC):
 def weighed(energies: Float[Tensor, ' K']) -> Float[Tensor, ' K']:
     """Return 1 where an energy is finite, 0 elsewhere."""
     return torch.isfinite(energies).to(energies.dtype)
-
-
-def to_plan(found: Found, done: int) -> Plan:
-    """
-    Hand a result over: the one place where the host waits for the device.
-
-    :param done: refinements made.
-    :raises PlanError: if no candidate has a finite energy.
-    """
-    anticipated, rejected, *progress = found.numbers.tolist()
-    least = progress[-1]
-    if not least < torch.inf:
-        raise PlanError(f'none of {int(rejected)} candidates has a finite energy; hold the safe '
-                        'command and check state, world model and critic')
-    return Plan(actions=found.actions.clone(), states=found.states.clone(), energy=least,
-                anticipated=anticipated, iterations=done, rejected=int(rejected),
-                gains=None if found.gains is None else found.gains.clone(),
-                elites=found.elites.clone() if len(found.elites) else None,
-                progress=tuple(progress))
 
 
 def _scored(search: Search, start: Tensor, tried: Tensor,
@@ -266,12 +210,3 @@ def _scored(search: Search, start: Tensor, tried: Tensor,
         states=torch.where(better, course, search.states),
         least=torch.where(better, least, search.least),
         rejected=search.rejected + torch.isinf(energies).sum()), energies
-
-
-def _found(search: Search, problem: Problem, progress: list[Tensor]) -> Found:
-    last = search.states[-1]
-    anticipated = search.least.new_zeros(()) if problem.critic is None else (
-        problem.critic.value(last))
-    numbers = torch.stack([part.double() for part in (
-        anticipated, search.rejected, *progress, search.least)])
-    return Found(search.best, search.states, search.elites, numbers)
