@@ -29,9 +29,7 @@ from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec
 from hlai_control.cost.task import load_task
 from hlai_control.errors import SettingsError
-from hlai_control.layout import Layout
 from hlai_control.learning.artefact import Artefact
-from hlai_control.protocols import Planner
 from hlai_control.robots.manifest import load_robot
 from hlai_control.settings import (
     CriticSettings,
@@ -297,34 +295,30 @@ def test_warm_up_leaves_no_trace():
 def test_warm_up_plans_for_what_ticks_plan_for(monkeypatch):
     made, asked = [], []
 
-    def watched(layout: Layout, settings: PlanningSettings) -> Planner:
+    def watched(layout, settings):
         # The real planner; what it is asked for is written down.
-        planner = make_planner(layout, settings)
-        plan = planner.plan
-        planner.plan = lambda start, problem, *rest: asked.append(problem) or plan(
+        made.append(make_planner(layout, settings))
+        plan = made[-1].plan
+        made[-1].plan = lambda start, problem, *rest: asked.append(problem) or plan(
             start, problem, *rest)
-        made.append(planner)
-        return planner
+        return made[-1]
 
     monkeypatch.setattr('hlai_control.actor.agent.make_planner', watched)
-    settings = replace(SETTINGS, planning=replace(
-        SETTINGS.planning, planner=replace(SETTINGS.planning.planner, stride=5)))
-    agent = Agent(LAYOUT, settings, 0, False)
+    planner = replace(SETTINGS.planning.planner, stride=5)
+    agent = Agent(LAYOUT, replace(SETTINGS, planning=replace(SETTINGS.planning, planner=planner)),
+                  0, False)
     agent.warm_up(COST)
     assert len(made) == 1 and len(asked) == 2 * WARM_UP_PLANS
     agent.put_cost(PublishedCost(1, 0, COST))
     agent.models.put(_model(agent, 1))
-    state = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    for configuration, warmed in ((GO, asked[0]), (replace(GO, version=2, mode=EXPLORE),
-                                                   asked[-1])):
-        agent.configurations.put(configuration)
-        _answer(agent, configuration.version)
-        problem = asked[-1]
-        assert problem.discount == warmed.discount == COST.discount ** 5
-        assert problem.dynamics is warmed.dynamics and problem.cost.names == warmed.cost.names
-        assert torch.equal(problem.cost.stage(state, state[:1]),
-                           warmed.cost.stage(state, state[:1]))
-        assert warmed.critic is not None  # harder than without
+    for tick, mode, warmed in ((1, RUN, asked[0]), (2, EXPLORE, asked[-1])):
+        agent.configurations.put(replace(GO, version=tick, mode=mode))
+        _answer(agent, tick)
+        real = asked[-1]
+        assert real.discount == warmed.discount == COST.discount ** 5
+        assert real.dynamics is warmed.dynamics and real.cost.names == warmed.cost.names
+        assert torch.equal(*(one.cost.stage(torch.ones(4), torch.ones(1))
+                             for one in (real, warmed)))
 
 
 @pytest.mark.parametrize('kind', PLANNERS)

@@ -15,6 +15,7 @@
 """``hlai doctor``: what is broken is found, named, and comes with its remedy."""
 
 import fcntl
+from importlib.metadata import version
 import os
 from pathlib import Path
 import signal
@@ -27,6 +28,7 @@ import pytest
 from sources import ROOT
 
 from hlai_control.parent.checks_machine import (
+    check_compiled,
     cuda_finding,
     disk_finding,
     processor_finding,
@@ -74,8 +76,8 @@ def test_where_the_tests_run_nothing_fails_and_each_warning_has_its_remedy() -> 
     assert exit_status(findings) == 0, findings
     names = [item.check for item in findings]
     assert len(set(names)) == len(names)
-    assert {'python', 'torch', 'cuda', 'ros', 'rmw', 'discovery', 'shared memory', 'clock',
-            'priorities', 'disk', 'domain'} <= set(names)
+    assert {'python', 'torch', 'cuda', 'numba', 'ros', 'rmw', 'discovery', 'shared memory',
+            'clock', 'priorities', 'disk', 'domain'} <= set(names)
     assert all(item.remedy for item in findings if item.level is not Level.OK)
     assert all(item.found and '\n' not in item.found + item.remedy for item in findings)
 
@@ -86,6 +88,22 @@ def test_an_rmw_that_does_not_exist_fails_with_the_variable_to_unset() -> None:
     row = line_of(done.stdout, 'rmw')
     assert row.startswith('FAIL') and 'unset RMW_IMPLEMENTATION' in row
     assert 'rmw, discovery' in done.stdout.splitlines()[-1]
+
+
+def test_compiled_code_that_cannot_be_kept_is_named_with_the_variable_to_set(
+        tmp_path: Path) -> None:
+    file = tmp_path / 'file'
+    file.touch()
+    found = check_compiled({'NUMBA_CACHE_DIR': str(file / 'below')})
+    assert found.level is Level.WARN and str(file) in found.found
+    assert 'NUMBA_CACHE_DIR' in found.remedy
+    found = check_compiled({'NUMBA_CACHE_DIR': str(tmp_path)})
+    assert found.level is Level.OK and 'python -m hlai_control.compiled' in found.remedy
+    kept = tmp_path / f'numba-{version("numba")}' / 'compiled_of_some_folder'
+    kept.mkdir()
+    (kept / 'one.py311.nbi').touch()
+    found = check_compiled({'NUMBA_CACHE_DIR': str(tmp_path)})
+    assert found.level is Level.OK and not found.remedy and str(kept.parent) in found.found
 
 
 def test_arguments_are_refused() -> None:

@@ -28,10 +28,10 @@ from typing import NamedTuple
 from numba import njit
 import numpy as np
 
+from hlai_control.compiled.kept import kept
+
 Array = np.ndarray
 
-# Division by zero gives inf or NaN, as in the tensor library, and compiled code is kept on disk.
-compiled = njit(cache=True, error_model='numpy')
 # Parts are laid into what calls them: a call would pass each array as seven numbers.
 part = njit(error_model='numpy', forceinline=True)
 
@@ -82,13 +82,13 @@ def make_scratch(w: Weights, actions: int) -> Scratch:
                    np.empty((2, w.first.shape[2]), kind), np.empty((2, w.first.shape[2]), kind))
 
 
-@compiled
+@kept
 def follow(w: Weights, start: Array, base: Array, reference: Array, gains: Array,
            closed: Array, low: Array, high: Array) -> tuple[Array, Array]:
     """
     Roll out command sequences with feedback, within the limits; see ``Trajectories.follow``.
 
-    :param start: S.
+    :param start: S, or more: behind its own state, what it carries along.
     :param base: K T A.
     :param reference: G T S, with G = 1 if merged, else E.
     :param gains: G T A S.
@@ -116,10 +116,11 @@ def follow(w: Weights, start: Array, base: Array, reference: Array, gains: Array
                     gained[g, i] += share * scratch.gained[i]
             for g in range(groups):
                 integrate(w, states[g, k, t], gained[g], states[g, k, t + 1])
+                carry(2 * len(w.limit), states[g, k, t], actions[k, t], states[g, k, t + 1])
     return actions, states
 
 
-@compiled
+@kept
 def linearise(w: Weights, states: Array, actions: Array) -> Array:
     """
     Differentiate each step with regard to state and action; see ``Trajectories.linearise``.
@@ -178,6 +179,15 @@ def integrate(w: Weights, state: Array, gained: Array, ahead: Array) -> None:
         rate = state[count + i]
         ahead[count + i] = rate + gained[i]
         ahead[i] = state[i] + w.half[0] * (rate + ahead[count + i])
+
+
+@part
+def carry(own: int, state: Array, action: Array, ahead: Array) -> None:
+    """Take the command and the time along, where a state carries them behind its own."""
+    if len(state) > own:
+        for a in range(len(action)):
+            ahead[own + a] = action[a]
+        ahead[-1] = state[-1] + 1
 
 
 @part

@@ -17,10 +17,11 @@
 from numba import njit
 import numpy as np
 
+from hlai_control.compiled.kept import kept
+
 Array = np.ndarray
 
-# Division by zero gives inf or NaN; compiled code is kept on disk.
-compiled = njit(cache=True, error_model='numpy')
+# Division by zero gives inf or NaN.
 part = njit(error_model='numpy')
 
 # Newton steps of one box-constrained quadratic programme, and of each of its line searches.
@@ -29,7 +30,7 @@ _STEPS = 20
 _ZERO = 1e-12
 
 
-@compiled
+@kept
 def recursion(forward: Array, gradient: Array, hessian: Array, low: Array, high: Array,
               damping: float, steps: Array, gains: Array) -> bool:
     """
@@ -128,7 +129,7 @@ def feed_back(bent: Array, qq: Array, free: Array, gain: Array) -> None:
             gain[a, i] = column[a]
 
 
-@compiled
+@kept
 def box_qp(hessian: Array, gradient: Array, low: Array, high: Array, x: Array,
            free: Array) -> bool:
     """

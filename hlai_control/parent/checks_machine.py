@@ -15,12 +15,14 @@
 """What ``hlai doctor`` asks of the machine: Python, torch, processor, clock, disk."""
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError
 import os
 from pathlib import Path
 import shutil
 import sys
 import time
 
+from hlai_control.compiled.folder import folder, places, VARIABLE
 from hlai_control.parent.children import ask, Reply
 from hlai_control.parent.findings import fail, Finding, ok, warn
 
@@ -179,12 +181,32 @@ def disk_finding(folder: Path, free_bytes: int, writable: bool) -> Finding:
     return ok('disk', found)
 
 
+def check_compiled(environment: Mapping[str, str]) -> Finding:
+    """Look for numba, and for a folder in which it may keep what it compiles."""
+    try:
+        place = folder(environment)
+    except PackageNotFoundError:
+        return fail('numba', 'not installed', 'make setup installs the pinned version; elsewhere '
+                                              'pip install numba')
+    if place is None:
+        tried = ', '.join(str(one.parent) for one in places(environment))
+        return warn('numba', f'nothing can be kept in {tried}',
+                    f'every start compiles for half a minute: set {VARIABLE} to a folder that '
+                    'you may write')
+    if not any(place.rglob('*.nbi')):
+        return ok('numba', f'nothing compiled in {place} yet',
+                  'the first start compiles for half a minute; python -m hlai_control.compiled '
+                  'does it now')
+    return ok('numba', f'compiled loops in {place}')
+
+
 def check_machine(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Look at everything but ROS."""
     yield python_finding(sys.version_info[:3], environment)
     reply = ask((*PROBES, 'torch'), environment, TORCH_BOUND_S)
     yield torch_finding(reply)
     yield cuda_finding(reply, has_nvidia_driver())
+    yield check_compiled(environment)
     yield processor_finding(usable_cores(), os.getloadavg()[0])
     yield check_clock()
     yield check_priorities(environment)
