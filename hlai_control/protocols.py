@@ -71,6 +71,9 @@ class Trajectories(Protocol):
         """
         Roll out ``base + closed * sum over G of gains (s - reference)``, within the limits.
 
+        States may also be carried ones (``actor/carried.py``), so that feedback sees the last
+        command: then the command and the time are taken along.
+
         :returns: the commands given, and the states that follow.
         """
 

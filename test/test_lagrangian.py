@@ -19,13 +19,20 @@ from dataclasses import replace
 import numpy as np
 from problems import HORIZON, LastStage, LINEAR, QUADRATIC, random_ensemble, START, total_energy
 import pytest
+from test_compiled import LAYOUTS, problem_of, Steps
 import torch
-from toys import CARTPOLE, MASS
+from toys import MASS
 
 from hlai_control.actor.adjoint import costates
-from hlai_control.actor.carried import CarriedDynamics
+from hlai_control.actor.carried import CarriedDynamics, CarriedLayout
+from hlai_control.actor.ddp import follow
 from hlai_control.actor.lagrangian import counting, penalised, Penalty
-from hlai_control.actor.objective import gradient_and_hessian, jacobians, Objective
+from hlai_control.actor.objective import (
+    gradient_and_hessian,
+    jacobians,
+    MeanDynamics,
+    Objective,
+)
 from hlai_control.actor.rollout import roll_out
 from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.constraints import TaskConstraints
@@ -108,11 +115,11 @@ def test_carried_states_follow_the_bare_ones_and_know_their_commands_and_time():
     bare, draw = torch.tensor([0.1, 0.2, 0.3, 0.4]).double(), torch.Generator().manual_seed(0)
     start = torch.cat([bare, torch.tensor([7.0, 0.0]).double()])
     actions = torch.randn(5, 8, 1, generator=draw).double()
-    for whole in (True, False):
-        carried = CarriedDynamics(dynamics, whole)
+    for model in (dynamics, Steps(dynamics)):
+        carried = CarriedDynamics(model)
         assert isinstance(carried, Trajectories)
         with torch.no_grad():
-            assert carried.whole(start, 5) is whole
+            assert carried.whole(start, 5) is (model is dynamics)
             states = roll_out(start, actions, carried)
             torch.testing.assert_close(states[..., :4], roll_out(bare, actions, dynamics))
             last = torch.cat([torch.full((5, 1), 7.0).double(), actions[..., 0]], dim=1)
@@ -120,22 +127,33 @@ def test_carried_states_follow_the_bare_ones_and_know_their_commands_and_time():
             assert (states[..., 5] == torch.arange(9)).all()
 
 
-def test_whole_derivatives_and_feedback_are_those_of_single_steps():
+@pytest.mark.parametrize('name', LAYOUTS)
+@pytest.mark.parametrize('merged', [True, False])
+def test_whole_derivatives_and_feedback_are_those_of_single_steps(name, merged):
+    robot = CarriedLayout(**vars(LAYOUTS[name]))
+    groups, horizon, size, width = 1 if merged else 3, 6, robot.state_size, robot.action_size
+    dynamics = problem_of(LAYOUTS[name], groups, torch.float64)[0]
     draw = torch.Generator().manual_seed(1)
-    whole, single = (CarriedDynamics(random_ensemble(), flag) for flag in (True, False))
-    states = torch.randn(3, 8, 6, generator=draw).double()
-    actions = torch.randn(8, 1, generator=draw).double()
+    whole, single = (CarriedDynamics(one) for one in (dynamics, Steps(dynamics)))
+    if merged:
+        whole, single = MeanDynamics(whole), MeanDynamics(single)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=draw).double()
+    states, base, closed = normal(groups, horizon, size), normal(5, horizon, width), normal(5)
+    gains = 0.2 * normal(groups, horizon, width, size)  # also on the last command
+    limit = torch.full((width,), 1.2, dtype=torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(jacobians(whole, states, actions),
-                                   jacobians(single, states, actions))
-        gains = torch.randn(3, 8, 1, 6, generator=draw).double()
-        gains[..., 4:] = 0.0
-        low, high = torch.full((1,), -2.0).double(), torch.full((1,), 2.0).double()
-        base = torch.randn(5, 8, 1, generator=draw).double()
-        closed = torch.linspace(0.0, 1.0, 5).double()
-        given, followed = whole.follow(states[0, 0], base, states, gains, closed, low, high)
-        replayed = roll_out(states[0, 0], given, single)
-    torch.testing.assert_close(followed, replayed)
-    away = ((states[:, 0] - states[0, 0]) * gains[:, 0, 0]).sum()
-    torch.testing.assert_close(given[:, 0, 0], (base[:, 0, 0] - closed * away).clamp(-2.0, 2.0))
-    assert CARTPOLE.state_size + 2 == states.shape[-1]
+        torch.testing.assert_close(jacobians(whole, states, base[0]),
+                                   jacobians(single, states, base[0]))
+        found, expected = (
+            follow(states[0, 0], base, states, gains, closed, (-limit, limit),
+                   Objective(Problem(model, QUADRATIC, None, 1.0))) for model in (whole, single))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    assert (found[0].abs() == 1.2).any() and (found[0].abs() < 1.2).any()
+    # What was carried is what was given, and the time counts on.
+    torch.testing.assert_close(found[1][:, :, 1:, -1 - width:-1],
+                               found[0].expand(groups, -1, -1, -1))
+    gone = found[1][..., -1] - states[0, 0, -1]
+    torch.testing.assert_close(gone, torch.arange(horizon + 1).double().expand_as(gone))

@@ -48,13 +48,10 @@ class CarriedDynamics:
     """
     A world model that takes the command and the time along.
 
-    :param inner: it does whole trajectories as long as no feedback depends on
-        the last command.
-    :param of_state: whether none does, as all constraints look at the state.
+    :param inner: the robot's own.
     """
 
     inner: Dynamics
-    of_state: bool
 
     @property
     def members(self) -> int:
@@ -75,8 +72,7 @@ class CarriedDynamics:
 
     def whole(self, like: Tensor, count: int) -> bool:
         """Tell whether :meth:`follow` and :meth:`linearise` may be called."""
-        return (self.of_state and isinstance(self.inner, Trajectories)
-                and self.inner.whole(like, count))
+        return isinstance(self.inner, Trajectories) and self.inner.whole(like, count)
 
     def follow(self, start: Float[Tensor, ' N'], base: Float[Tensor, 'K T A'],
                reference: Float[Tensor, 'G T N'], gains: Float[Tensor, 'G T A N'],
@@ -84,15 +80,7 @@ class CarriedDynamics:
                ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 N']]:
         """Roll out with feedback, see ``protocols.Trajectories``."""
         assert isinstance(self.inner, Trajectories), 'ask whole() first'
-        (count, horizon, size), own = base.shape, split(start, base.shape[-1])[0]
-        actions, states = self.inner.follow(
-            own, base, reference[..., :len(own)].contiguous(),
-            gains[..., :len(own)].contiguous(), closed, low, high)
-        last = torch.cat([start[len(own):-1].expand(count, 1, -1), actions], dim=1)
-        time = start[-1] + torch.arange(horizon + 1, dtype=start.dtype, device=start.device)
-        return actions, torch.cat([
-            states, last.expand(*states.shape[:-1], size),
-            time.unsqueeze(-1).expand(*states.shape[:-1], 1)], dim=-1)
+        return self.inner.follow(start, base, reference, gains, closed, low, high)
 
     def linearise(self, states: Float[Tensor, 'G T N'],
                   actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T N M']:

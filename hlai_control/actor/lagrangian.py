@@ -208,7 +208,7 @@ def penalised(problem: Problem, penalty: Penalty, actions: int) -> Problem:
     critic = problem.critic
     return replace(
         problem, constraints=None, previous=None,
-        dynamics=CarriedDynamics(problem.dynamics, all(penalty.constraints.of_state)),
+        dynamics=CarriedDynamics(problem.dynamics),
         cost=PenalisedCost(problem.cost, penalty),
         critic=None if critic is None else PenalisedValue(critic, penalty, actions))
 

@@ -51,8 +51,9 @@ class CompiledEnsemble:
     def follow(self, start: Tensor, base: Tensor, reference: Tensor, gains: Tensor,
                closed: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         """Roll out with feedback."""
-        size, width = self._size, self._actions
-        groups, (count, horizon) = len(reference), base.shape[:2]
+        width, groups, (count, horizon) = self._actions, len(reference), base.shape[:2]
+        # A carried state has the last command and the time behind its own.
+        size = self._size if len(start) == self._size else self._size + width + 1
         self._check({'start (S)': (start, (size,)), 'base (K T A)': (base, (
             count, horizon, width)), 'reference (G T S)': (reference, (groups, horizon, size)),
             'gains (G T A S)': (gains, (groups, horizon, width, size)),
