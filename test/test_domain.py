@@ -94,7 +94,9 @@ def test_what_the_owner_starts_does_not_hold_it():
         while _holds(child.pid, 'domain-45'):
             pass  # Linux closes them a moment after the new program has begun
         lock.release()
-        DomainLock(45).release()
+        again = DomainLock(45)
+        assert again.domain == 45 and child.poll() is None
+        again.release()
     finally:
         child.kill()
         child.wait(10.0)

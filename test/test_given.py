@@ -39,11 +39,14 @@ PROBLEM = Problem(LINEAR, QUADRATIC, None, 1.0)
 WARM = Plan(torch.zeros(5, 1), torch.zeros(6, 2), 0.0, 0.0, 1, 0, gains=torch.zeros(5, 1, 2),
             elites=torch.zeros(3, 5, 1))
 DRAW = torch.Generator()
+HERE = PlannerSettings(horizon=3, candidates=8, elites=4)
 
 
 def test_what_fits_passes():
-    check(MASS, START, PROBLEM, None, DRAW)
-    check(MASS, START, PROBLEM, WARM, DRAW)
+    for warm in (None, WARM):
+        check(MASS, START, PROBLEM, warm, DRAW)
+        found = IcemPlanner(MASS, HERE).plan(START, PROBLEM, warm, Budget(1), DRAW)
+        assert found.actions.shape == (3, 1) and found.energy < torch.inf
 
 
 @pytest.mark.parametrize('start', [torch.zeros(3), torch.zeros(1, 2), torch.zeros(()),
@@ -70,9 +73,6 @@ def test_nothing_is_moved_between_devices_in_silence():
         check(MASS, away, PROBLEM, None, DRAW)
     with pytest.raises(ShapeError, match='warm is on device cpu'):
         check(MASS, away, PROBLEM, WARM, DRAW)
-
-
-HERE = PlannerSettings(horizon=3, candidates=8, elites=4)
 
 
 @pytest.mark.parametrize('planner', [

@@ -22,7 +22,7 @@ import ast
 from pathlib import Path
 import re
 
-from sources import files, python_files, relative, tree
+from sources import files, python_files, relative, ROOT, tree
 
 MAX_FILE_LINES = 350
 MAX_FUNCTION_LINES = 60
@@ -89,6 +89,19 @@ def test_functions_are_short() -> None:
 
 def test_no_catch_all_modules() -> None:
     assert [relative(path) for path in python_files() if path.name in BANNED_NAMES] == []
+
+
+def claims(test: ast.AST) -> bool:
+    """Tell whether a test asserts something or expects an error."""
+    return any(isinstance(node, ast.Assert)
+               or isinstance(node, ast.Attribute) and node.attr in ('raises', 'assert_close')
+               for node in ast.walk(test))
+
+
+def test_every_test_claims_something() -> None:
+    assert [f'{relative(path)}:{node.lineno}' for path in python_files(ROOT / 'test')
+            for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef)
+            and node.name.startswith('test_') and not claims(node)] == []
 
 
 def test_no_test_is_skipped_or_leans_on_mocks() -> None:

@@ -70,7 +70,8 @@ def test_a_spectator_that_can_never_match_holds_nobody_up(stand):
     spectator = stand.node('spectator')
     spectator.create_subscription(JointState, SURPRISE, lambda message: None, LATCHED)
     stand.until(lambda: speaker._node.count_subscribers(SURPRISE) == 2, 'both')
-    stand.until(lambda: speaker.missing() == (), 'match')
+    stand.until(lambda: speaker.missing() == listener.missing() == (), 'match')
+    assert speaker._node.count_subscribers(SURPRISE) == 2  # the spectator is still there
 
 
 def test_a_robot_topic_may_have_another_name_on_the_wire(stand):
@@ -111,6 +112,7 @@ def test_an_incompatible_publisher_is_counted(stand, change):
     stand.node('intruder').create_publisher(JointState, COST, QoSProfile(**profile))
     stand.until(lambda: diagnostics.counts() == {
         f'{COST}: a publisher offers an incompatible QoS': 1}, 'count')
+    assert listener.missing() == (f'{COST}: no publisher (expected: cost)',)
 
 
 def test_close_destroys_every_endpoint(stand):

@@ -90,9 +90,9 @@ def worker(work: str = 'return False', make: str = 'pass') -> Iterator[subproces
         process.communicate(timeout=WAIT_S)
 
 
-def _told(process: subprocess.Popen[str], line: str) -> None:
+def _line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    assert process.stdout.readline().strip() == line
+    return process.stdout.readline().strip()
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
@@ -100,7 +100,7 @@ def _told(process: subprocess.Popen[str], line: str) -> None:
 def test_the_first_signal_ends_it_in_order(number, work):
     """Idle or busy; in plain rclpy.spin() an idle node often ignores the first SIGTERM."""
     with worker(work) as process:
-        _told(process, 'working')
+        assert _line(process) == 'working'
         began_s = time.monotonic()
         process.send_signal(number)
         out, err = process.communicate(timeout=WAIT_S)
@@ -111,7 +111,7 @@ def test_the_first_signal_ends_it_in_order(number, work):
 
 def test_a_second_signal_does_not_disturb_the_leaving():
     with worker() as process:
-        _told(process, 'working')
+        assert _line(process) == 'working'
         for _ in range(20):
             process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=WAIT_S) == ('closed\n', '')
@@ -121,13 +121,12 @@ def test_a_second_signal_does_not_disturb_the_leaving():
 def test_a_busy_worker_still_serves_its_callbacks():
     work = "tell('timer ran') if self.timer_ran else None; self.timer_ran = False; return True"
     with worker(work) as process:
-        for line in ('working', 'timer ran', 'timer ran', 'timer ran'):
-            _told(process, line)
+        assert [_line(process) for _ in range(4)] == ['working'] + 3 * ['timer ran']
 
 
 def test_an_idle_worker_sleeps():
     with worker() as process:
-        _told(process, 'working')
+        assert _line(process) == 'working'
         before = _cpu_s(process.pid)
         began_s = time.monotonic()
         # A condition that only time can bring: half a second of being idle.
