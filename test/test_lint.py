@@ -43,6 +43,7 @@ HEADER = re.compile(r"""# Copyright 20\d\d hlai_control contributors
 
 """)
 BANNED_NAMES = ('utils.py', 'helpers.py', 'misc.py', 'common.py')
+CLAIMS = ('raises', 'assert_close', 'assert_allclose')
 BANNED_IN_TESTS = ('skip', 'skipif', 'skipIf', 'skipTest', 'xfail', 'importorskip', 'mock',
                    'Mock', 'MagicMock')
 TEXT = ('.py', '.md', '.xml', '.yaml', '.urdf', '.toml', '.cfg', '.txt', '.html', '.js', '.css',
@@ -94,7 +95,7 @@ def test_no_catch_all_modules() -> None:
 def claims(test: ast.AST) -> bool:
     """Tell whether a test asserts something or expects an error."""
     return any(isinstance(node, ast.Assert)
-               or isinstance(node, ast.Attribute) and node.attr in ('raises', 'assert_close')
+               or isinstance(node, ast.Attribute) and node.attr in CLAIMS
                for node in ast.walk(test))
 
 
