@@ -19,7 +19,8 @@ The world model and the critic are those that ``core_swingup.py`` has learned
 after some seconds of motion. The hybrid planner follows its own plan from tick
 to tick, with noise, one refinement at each. Its parts are timed in the same
 run, each on the plan of that tick. CEM's plan and the bare evaluations of the
-world model and the cost that it makes, in the same shapes, are timed in turn.
+world model and the cost that it makes, in the same shapes, are timed in turn, as are
+plans without constraints and with them.
 All but the first two figures are processor time, which does not count what
 other programs take of a busy machine.
 
@@ -43,6 +44,9 @@ from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.feedback import backward
 from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.actor.objective import jacobians, MeanDynamics
+from hlai_control.actor.planners import make_planner, PlanningSettings
+from hlai_control.cost.constraint_spec import ConstraintSpec
+from hlai_control.cost.constraints import TaskConstraints
 from hlai_control.cost.function import TaskCost
 from hlai_control.protocols import Problem
 from hlai_control.settings import PlannerSettings, WorldModelSettings
@@ -120,6 +124,33 @@ def hybrid(run: Run, horizon: int, ticks: int) -> None:
               if name not in ('plan', 'warm-up')), flush=True)
 
 
+def constrained(run: Run, horizon: int, ticks: int) -> None:
+    """Print what constraints cost: one hybrid plan without and with them, in turn."""
+    rail = ConstraintSpec('rail', 'limit', ('cart.x',), low=-0.4, high=0.4)
+    slew = ConstraintSpec('slew', 'rate', ('cart.force',), limit=150.0)
+    settings = PlanningSettings(PlannerSettings(horizon=horizon))
+    rows, watch = {'none': (), 'rail': (rail,), 'rate': (slew,), 'both': (rail, slew)}, Watch()
+    planners = {name: make_planner(LAYOUT, settings) for name in rows}
+    bounds = {name: TaskConstraints(LAYOUT, row) if row else None for name, row in rows.items()}
+    starts = dict.fromkeys(rows, torch.tensor([0.1, 0.3, 0.0, 0.0]))
+    plans, draw = dict.fromkeys(rows), {name: generator(0, 'actor') for name in rows}
+    for tick in range(20 + ticks):
+        for name in rows:
+            old = plans[name]
+            problem = Problem(
+                run.learner.dynamics, TaskCost(LAYOUT, COST), run.anticipated, COST.discount,
+                constraints=bounds[name], previous=old.actions[0] if old else torch.zeros(1))
+            plans[name] = watch.time(
+                name if tick >= 20 else 'warm-up', lambda: planners[name].plan(  # noqa: B023
+                    starts[name], problem, old, Budget(1 if old else 12),  # noqa: B023
+                    draw[name]))  # noqa: B023
+            starts[name] = plans[name].states[1] + 0.01 * torch.randn(4, generator=draw[name])
+    free = watch.median('none')
+    print(f'hybrid-1, horizon {horizon}, within constraints: none {free:.2f} ms, ' + ', '.join(
+        f'{name} {watch.median(name) / free:.2f} times that' for name in list(rows)[1:]),
+        flush=True)
+
+
 def overhead(learn_s: float, plans: int) -> None:
     """Print what CEM takes beside the bare evaluations that it makes."""
     run = Run(Case(world_model=WorldModelSettings(members=MEMBERS)), 0)
@@ -162,6 +193,7 @@ def main() -> None:
     run.run(given.learn_s)
     for horizon in HORIZONS:
         hybrid(run, horizon, given.ticks)
+    constrained(run, HORIZONS[0], given.ticks)
     overhead(given.learn_s, given.ticks // 10)
 
 

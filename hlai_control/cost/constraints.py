@@ -17,7 +17,7 @@
 from dataclasses import dataclass
 from math import pi
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 import torch
 from torch import Tensor
 
@@ -52,11 +52,48 @@ class _Side:
     half: float
     unit: float
 
-    def value(self, columns: Tensor) -> Tensor:
-        return (self.sign * self.axis.distance(columns) - self.half) / self.unit
 
-    def fill(self, row: Tensor, columns: Tensor) -> None:
-        row[..., self.axis.index] = self.sign / self.unit
+@dataclass(frozen=True)
+class _Sides:
+    """
+    All sides at once, one number each: a plan measures them many times.
+
+    :param index: where its coordinate stands.
+    :param turn: equal after so much, 0: never.
+    :param slope: its sign, divided by its unit.
+    :param edge: its half, divided by its unit.
+    """
+
+    index: Int[Tensor, ' N']
+    centre: Float[Tensor, ' N']
+    turn: Float[Tensor, ' N']
+    slope: Float[Tensor, ' N']
+    edge: Float[Tensor, ' N']
+    turns: bool
+
+    @staticmethod
+    @torch.inference_mode(False)
+    def of(sides: tuple[_Side, ...], like: Tensor) -> '_Sides':
+        """Lay them out in the type and on the device of a tensor."""
+        def column(*numbers: float) -> Tensor:
+            return torch.tensor(numbers, dtype=like.dtype, device=like.device)
+        turn = [one.axis.turn for one in sides]
+        return _Sides(
+            torch.tensor([one.axis.index for one in sides], dtype=torch.long, device=like.device),
+            column(*(one.axis.centre for one in sides)), column(*turn),
+            column(*(one.sign / one.unit for one in sides)),
+            column(*(one.half / one.unit for one in sides)), any(turn))
+
+    def values(self, columns: Float[Tensor, '*B M']) -> Float[Tensor, '*B N']:
+        away = columns.index_select(-1, self.index) - self.centre
+        if self.turns:
+            away = away - self.turn * torch.round(away / torch.where(
+                self.turn > 0.0, self.turn, 1.0))
+        return away * self.slope - self.edge
+
+    def slopes(self, width: int) -> Float[Tensor, 'N M']:
+        made = self.slope.new_zeros(len(self.slope), width)
+        return made.scatter(1, self.index.unsqueeze(1), self.slope.unsqueeze(1))
 
 
 @dataclass(frozen=True)
@@ -89,7 +126,7 @@ class TaskConstraints:
     of order one: the half range of a limit (one-sided: its own size, 1 where
     that is 0), a region's radius, the change that a rate allows in one control
     period. Limits with two sides, and rates, are two: ``<name>.low`` and
-    ``<name>.high``. Angles are compared modulo 2 pi.
+    ``<name>.high``. Regions come last. Angles are compared modulo 2 pi.
 
     :param layout: names of the coordinates, and the control period.
     :param specs: one or more.
@@ -100,7 +137,8 @@ class TaskConstraints:
     def __init__(self, layout: Layout, specs: tuple[ConstraintSpec, ...]) -> None:
         """Resolve each coordinate."""
         size, names = layout.state_size, layout.states + layout.actions
-        parts: list[tuple[str, _Side | _Region, bool, float]] = []
+        regions: list[tuple[str, _Region, bool, float]] = []
+        sides: list[tuple[str, _Side, bool, float]] = []
         for spec in specs:
             check(spec, layout)
             at = [names.index(name) for name in spec.coordinates]
@@ -108,11 +146,15 @@ class TaskConstraints:
             if spec.kind == KEEP_OUT:
                 axes = tuple(_axis(i, centre, layout)
                              for i, centre in zip(at, spec.centre, strict=True))
-                parts.append((spec.name, _Region(axes, spec.radius), of_state, spec.radius))
+                regions.append((spec.name, _Region(axes, spec.radius), of_state, spec.radius))
+                continue
             for side, part, unit in _sides(spec, at[0], layout):
-                parts.append((f'{spec.name}.{side}', part, of_state, unit))
-        self.names, self._parts, self.of_state, self.units = (
-            tuple(column) for column in zip(*parts, strict=True))
+                sides.append((f'{spec.name}.{side}', part, of_state, unit))
+        self.names, _, self.of_state, self.units = (
+            tuple(column) for column in zip(*sides, *regions, strict=True))
+        self._sides, self._regions = (tuple(one[1] for one in sides),
+                                      tuple(one[1] for one in regions))
+        self._at_hand: dict[tuple[torch.dtype, torch.device], _Sides] = {}
 
     def values(self, state: Float[Tensor, '*B S'], action: Float[Tensor, '*B A'],
                previous: Float[Tensor, '*B A']) -> Float[Tensor, '*B G']:
@@ -124,7 +166,11 @@ class TaskConstraints:
         :param previous: the commands one control period before.
         """
         columns = torch.cat([state, action, action - previous], dim=-1)
-        return torch.stack([part.value(columns) for part in self._parts], dim=-1)
+        found = self._sides_like(columns).values(columns)
+        if not self._regions:
+            return found
+        return torch.cat([found, *(region.value(columns).unsqueeze(-1)
+                                   for region in self._regions)], dim=-1)
 
     def slopes(self, state: Float[Tensor, 'B S'], action: Float[Tensor, 'B A'],
                previous: Float[Tensor, 'B A']) -> Float[Tensor, 'B G M']:
@@ -136,13 +182,20 @@ class TaskConstraints:
         :param previous: the commands one control period before.
         """
         columns, size = torch.cat([state, action, action - previous], dim=-1), action.shape[-1]
-        made = columns.new_zeros(len(columns), len(self._parts), columns.shape[-1])
-        for at, part in enumerate(self._parts):
-            part.fill(made[:, at], columns)
+        made = columns.new_zeros(len(columns), len(self.names), columns.shape[-1])
+        made[:, :len(self._sides)] = self._sides_like(columns).slopes(columns.shape[-1])
+        for at, region in enumerate(self._regions, len(self._sides)):
+            region.fill(made[:, at], columns)
         change = made[..., -size:].clone()
         made[..., -2 * size:-size] += change
         made[..., -size:] = -change
         return made
+
+    def _sides_like(self, columns: Tensor) -> _Sides:
+        key = (columns.dtype, columns.device)
+        if key not in self._at_hand:
+            self._at_hand[key] = _Sides.of(self._sides, columns)
+        return self._at_hand[key]
 
 
 def task_constraints(layout: Layout, spec: CostSpec) -> TaskConstraints | None:
