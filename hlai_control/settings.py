@@ -283,7 +283,8 @@ class ConfiguratorSettings(Settings):
     planner: str = choice('', ('', *PLANNERS), "Planner; empty: the actor's own.")
     horizon: int = setting(0, 0, 500, "Planning horizon [planning steps]; 0: the actor's own.")
     iterations: int = setting(0, 0, 100, "Refinements per plan; 0: the actor's own.")
-    # An answer that is lost costs one timeout; a node that configures may take several.
+    # A request that is lost costs one timeout, a lost answer much less (ros/managers.py); a node
+    # that configures may take several.
     call_timeout_s: float = setting(4.0, 0.1, 600.0, 'Bound of one lifecycle call [s].')
     attempts: int = setting(8, 1, 100, 'Tries of one lifecycle call.')
     start_timeout_s: float = setting(60.0, 1.0, 3600.0, 'Bound for a process to appear [s].')

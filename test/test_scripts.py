@@ -21,7 +21,7 @@ from ros_bench import bench
 from std_srvs.srv import Trigger
 
 from hlai_control.errors import GraphError
-from hlai_control.ros.scripts import Caller, together, wait_for
+from hlai_control.ros.scripts import Caller, either, pause, together, wait_for
 
 
 @pytest.fixture(scope='module')
@@ -103,6 +103,61 @@ def test_a_lost_first_answer_is_made_good_by_the_second_try(stand):
     stand.until(lambda: next(script) or time.monotonic() > deadline_s, 'half a second')
     stand.resume(node)
     assert _finish(stand, script).success
+
+
+def test_a_lost_answer_of_what_may_be_done_twice_is_asked_for_again_soon(stand):
+    served = []
+    node = stand.node('lossy')
+    service = node.create_service(
+        Trigger, 'lossy/go', lambda request, response: served.append(1) or _yes(request, response))
+    send = service.send_response
+    # What the middleware does to an answer for whom it does not know yet.
+    service.send_response = lambda response, header: len(served) > 1 and send(response, header)
+    caller = Caller(stand.node('f'), 10.0, 2, 5.0)
+    began_s = time.monotonic()
+    assert _finish(stand, caller.call(Trigger, 'lossy/go', Trigger.Request(), 0.2)).success
+    assert 0.2 <= time.monotonic() - began_s < 5.0
+    assert len(served) >= 2
+
+
+def test_a_late_first_answer_counts(stand):
+    late = []
+    node = stand.node('late')
+    service = node.create_service(Trigger, 'late/go', _yes)
+    send = service.send_response
+    service.send_response = lambda *answer: late.append(answer)
+    caller = Caller(stand.node('g'), 0.2, 50, 5.0)
+    script = caller.call(Trigger, 'late/go', Trigger.Request())
+    stand.until(lambda: next(script) or len(late) == 3, 'three calls')
+    send(*late[0])
+    assert _finish(stand, script).success
+
+
+def test_either_ends_with_the_first_and_closes_the_others():
+    closed = []
+
+    def turns(count):
+        try:
+            for _ in range(count):
+                yield
+        finally:
+            closed.append(count)
+        return count
+
+    script = either(turns(5), turns(2), pause(60.0))
+    outcome = []
+
+    def watched():
+        outcome.append((yield from script))
+
+    assert len(list(watched())) == 2
+    assert outcome == [2] and sorted(closed) == [2, 5]
+
+
+def test_pause_lets_time_pass():
+    began_s = time.monotonic()
+    assert all(turn is None for turn in pause(0.05))
+    assert 0.05 <= time.monotonic() - began_s < 5.0
 
 
 def test_wait_for():

@@ -162,8 +162,8 @@ class ConfiguratorNode(Node):
                       'task': self._run.task}
             yield from together(set_parameters(self._caller, name, values) for name in MANAGED)
             yield from set_parameters(self._caller, 'robot', {'seed': self._run.seed})
-            yield from trigger(self._caller, 'robot/reset')
-            yield from trigger(self._caller, 'guard/reset')
+            yield from trigger(self._caller, 'robot/reset', repeatable=True)
+            yield from trigger(self._caller, 'guard/reset', repeatable=True)
             self._task, self._mode, self._newest_ns = self._run.task, RUN, 0
         self._enter(STARTING, 'configuring')
         yield from together(self._at_least_inactive(name) for name in MANAGED)

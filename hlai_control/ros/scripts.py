@@ -25,6 +25,7 @@ from typing import Any
 
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.task import Future
 
 from hlai_control.errors import GraphError
 
@@ -49,10 +50,17 @@ class Caller:
         self._start_timeout_s = start_timeout_s
         self._clients: dict[str, Client] = {}
 
-    def call(self, kind: Any, service: str, request: Any) -> Script:
+    def call(self, kind: Any, service: str, request: Any,
+             again_s: float | None = None) -> Script:
         """
         Call a service; ``yield from`` gives the response.
 
+        The middleware may lose an answer while two processes are still
+        getting to know each other. Whichever answer comes first counts, also
+        a late one.
+
+        :param again_s: ask again so soon, for what may well be done twice;
+            None: after the bound of one call.
         :raises GraphError: naming the service, if it does not appear or does
             not answer in time.
         """
@@ -61,14 +69,20 @@ class Caller:
         client = self._clients[service]
         yield from wait_for(client.service_is_ready, self._start_timeout_s,
                             f'{service} did not appear; is its process alive?')
-        for _ in range(self._attempts):
-            future = client.call_async(request)
-            deadline_s = time.monotonic() + self._timeout_s
-            while not future.done() and time.monotonic() < deadline_s:
-                yield
-            if future.done():
-                return future.result()
-            client.remove_pending_request(future)
+        deadline_s = time.monotonic() + self._attempts * self._timeout_s
+        asked: list[Future] = []
+        try:
+            while (now_s := time.monotonic()) < deadline_s:
+                asked.append(client.call_async(request))
+                next_s = min(now_s + (again_s or self._timeout_s), deadline_s)
+                while time.monotonic() < next_s:
+                    for future in asked:
+                        if future.done():
+                            return future.result()
+                    yield
+        finally:
+            for future in asked:
+                client.remove_pending_request(future)
         raise GraphError(f'{service} did not answer {self._attempts} calls of '
                          f'{self._timeout_s:g} s; see the log of its node')
 
@@ -84,6 +98,28 @@ def wait_for(condition: Callable[[], bool], timeout_s: float, complaint: str) ->
         if time.monotonic() > deadline_s:
             raise GraphError(f'{complaint} (waited {timeout_s:g} s)')
         yield
+
+
+def pause(seconds: float) -> Script:
+    """Let some time pass."""
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        yield
+
+
+def either(*scripts: Script) -> Script:
+    """Run scripts side by side until one has ended, and return its result; it ends the others."""
+    try:
+        while True:
+            for script in scripts:
+                try:
+                    next(script)
+                except StopIteration as end:
+                    return end.value
+            yield
+    finally:
+        for script in scripts:
+            script.close()
 
 
 def together(scripts: Iterable[Script]) -> Script:
