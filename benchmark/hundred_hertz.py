@@ -22,17 +22,21 @@ runs in blocks of 60 s; between them the actor is asked to hold for 15 s: it the
 answers every state at once, without planning, so that what the graph alone costs
 is measured in the same run. (The pole falls meanwhile, and each block begins with
 a swing-up.) Latency is from the sensor's stamp to the actor's command; a tick is
-missed if its command comes later than its period, or never. Nothing else should
-run on the machine.
+missed if its command comes later than its period, or never. How long it will take
+is said first; after each block the file is written with what there is so far, so
+that a run that is ended early loses its last block only. Nothing else should run on
+the machine.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
 import sys
 import tempfile
 import time
+from typing import Any
 
 from hlai_control.graph import TERMS, TIMING
 from hlai_control.parent.graph_run import GraphRun, started
@@ -44,6 +48,8 @@ from hlai_control.ros.scripts import Caller
 PERIOD_S = 0.01
 # A model first, and the first swing-up: warming up is not what is measured.
 SETTLE_S, BLOCK_S, EMPTY_S, EDGE_S = 10.0, 60.0, 15.0, 0.5
+# About what starting and ending take.
+AROUND_S = 20.0
 # What two cores have time for at 100 Hz; see docs/results/README.md.
 PARAMETERS = {
     'robot': 'cartpole_100hz', 'task': 'swingup_100hz', 'mode': 'realtime',
@@ -55,14 +61,29 @@ PARAMETERS = {
 
 @dataclass
 class Row:
-    """What was measured of one kind of block."""
+    """
+    What was measured of one kind of block.
+
+    :param reports: newest ``actor/timing`` at each look.
+    :param held: at each look, whether the robot was within the goal.
+    """
 
     latencies_s: list[float] = field(default_factory=list)
-    plans_s: list[float] = field(default_factory=list)
+    reports: list[dict[str, float]] = field(default_factory=list)
+    held: list[bool] = field(default_factory=list)
     ticks: int = 0
 
-    def summary(self) -> dict[str, object]:
-        """Return percentiles [s] and the fraction of missed deadlines."""
+    @staticmethod
+    def of(rows: 'Sequence[Row]') -> 'Row':
+        """Put blocks together."""
+        return Row([one for row in rows for one in row.latencies_s],
+                   [one for row in rows for one in row.reports],
+                   [one for row in rows for one in row.held], sum(row.ticks for row in rows))
+
+    def summary(self) -> dict[str, Any]:
+        """Return percentiles [s], missed deadlines, and what refinement gained in what time."""
+        seen = {name: [report[name] for report in self.reports] for name in (
+            'plan_s', 'budget_s', 'iterations', 'proposed', 'gained')}
         late = sum(1 for latency in self.latencies_s if latency > PERIOD_S)
         missed = late + max(0, self.ticks - len(self.latencies_s))
         return {'ticks': self.ticks, 'late': late, 'missed': missed,
@@ -70,25 +91,28 @@ class Row:
                 **{f'p{share:g}_s': percentile(self.latencies_s, share / 100.0)
                    for share in (50, 90, 99, 99.9)},
                 'max_s': max(self.latencies_s, default=None),
-                'plan_p50_s': percentile(self.plans_s, 0.5),
-                'plan_p99_s': percentile(self.plans_s, 0.99)}
+                'plan_p50_s': percentile(seen['plan_s'], 0.5),
+                'plan_p99_s': percentile(seen['plan_s'], 0.99),
+                **{f'{name.removesuffix("_s")}_p50{"_s" * name.endswith("_s")}':
+                   percentile(seen[name], 0.5)
+                   for name in ('budget_s', 'iterations', 'proposed', 'gained')},
+                'within_goal': sum(self.held) / max(len(self.held), 1)}
 
 
-def watch(run: GraphRun, seconds: float, row: Row) -> float:
-    """Measure for so long, the edges left out; return the share of time within the goal."""
+def watch(run: GraphRun, seconds: float) -> Row:
+    """Measure for so long, the edges left out."""
     run.observer.look(EDGE_S)
-    motion = run.observer.motion
-    begin_s, answers, held, looks = motion.motion_s, len(motion.latencies), 0, 0
+    motion, row = run.observer.motion, Row()
+    begin_s, answers = motion.motion_s, len(motion.latencies)
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         run.observer.look(0.02)
         run.processes.tend()
-        row.plans_s.append(motion.newest[TIMING]['plan_s'])
-        held += motion.newest[TERMS]['held_s'] > 0.0
-        looks += 1
-    row.ticks += round((motion.motion_s - begin_s) / PERIOD_S)
-    row.latencies_s += [latency for _, latency in motion.latencies[answers:]]
-    return held / max(looks, 1)
+        row.reports.append(motion.newest[TIMING])
+        row.held.append(motion.newest[TERMS]['held_s'] > 0.0)
+    row.ticks = round((motion.motion_s - begin_s) / PERIOD_S)
+    row.latencies_s = [latency for _, latency in motion.latencies[answers:]]
+    return row
 
 
 def line(name: str, row: Row) -> str:
@@ -100,6 +124,46 @@ def line(name: str, row: Row) -> str:
             f'({100.0 * found["missed_fraction"]:.2f} %)')
 
 
+def write(path: Path | None, planning: Sequence[Row], empty: Sequence[Row],
+          facts: dict[str, object]) -> None:
+    """Write what there is so far."""
+    if path is not None:
+        path.write_text(json.dumps({
+            **facts, 'planning': Row.of(planning).summary(), 'empty': Row.of(empty).summary(),
+            'blocks': [row.summary() for row in planning]}, indent=1) + '\n')
+
+
+def measure(run: GraphRun, minutes: float, path: Path | None, facts: dict[str, object]
+            ) -> tuple[list[Row], list[Row]]:
+    """
+    Measure block by block.
+
+    :returns: blocks of planning, and of the empty planner.
+    """
+    caller = Caller(run.observer, timeout_s=5.0, attempts=3, start_timeout_s=10.0)
+    run.observer.look(SETTLE_S)
+    planning, empty = list[Row](), list[Row]()
+    blocks = count(minutes)
+    for block in range(1, blocks + 1):
+        planning.append(watch(run, min(BLOCK_S, minutes * 60.0)))
+        run.observer.ask(trigger(caller, 'configurator/pause'))
+        empty.append(watch(run, EMPTY_S))
+        # Now, while nothing is measured.
+        write(path, planning, empty, {**facts, 'blocks_of': blocks,
+                                      'deaths': run.processes.deaths()})
+        run.observer.ask(trigger(caller, 'configurator/resume'))
+        newest, all_s = planning[-1].summary(), Row.of(planning).summary()
+        print(f'block {block} of {blocks}: within the goal {100.0 * newest["within_goal"]:.0f} % '
+              f'of the time; p99 so far {1e3 * all_s["p99_s"]:.2f} ms, missed '
+              f'{100.0 * all_s["missed_fraction"]:.2f} %', flush=True)
+    return planning, empty
+
+
+def count(minutes: float) -> int:
+    """Return the number of blocks."""
+    return max(1, round(minutes * 60.0 / BLOCK_S))
+
+
 def main() -> None:
     """Run the graph and print the table."""
     parser = argparse.ArgumentParser(description='100 Hz control through the graph')
@@ -109,32 +173,25 @@ def main() -> None:
     given = parser.parse_args()
     extra = {key: json.loads(value) for key, value in (
         argument.split(':=', 1) for argument in given.arguments)}
-    planning, empty = Row(), Row()
+    block_s = min(BLOCK_S, given.minutes * 60.0) + EMPTY_S + 2.0 * EDGE_S
+    takes_s = AROUND_S + SETTLE_S + count(given.minutes) * block_s
+    print(f'{count(given.minutes)} blocks, about {takes_s / 60.0:.1f} minutes', flush=True)
     with tempfile.TemporaryDirectory() as folder:
         parameters = {**PARAMETERS, 'run_dir': str(Path(folder) / 'run'), **extra}
+        facts = {'parameters': parameters, 'machine': machine(), 'versions': versions()}
         with started(parameters, Path(folder), None) as run:
             run.observer.wait_for_phase('running', 90.0)
-            caller = Caller(run.observer, timeout_s=5.0, attempts=3, start_timeout_s=10.0)
-            run.observer.look(SETTLE_S)
-            held = []
-            for block in range(max(1, round(given.minutes * 60.0 / BLOCK_S))):
-                held.append(watch(run, min(BLOCK_S, given.minutes * 60.0), planning))
-                run.observer.ask(trigger(caller, 'configurator/pause'))
-                watch(run, EMPTY_S, empty)
-                run.observer.ask(trigger(caller, 'configurator/resume'))
-                print(f'block {block + 1}: within the goal {100.0 * held[-1]:.0f} % of the time; '
-                      f'p99 so far {1e3 * planning.summary()["p99_s"]:.2f} ms', flush=True)
+            planning, empty = measure(run, given.minutes, given.json, facts)
             deaths = run.processes.deaths()
     print('[ms]             ticks      p50      p90      p99    p99.9      max  '
           'plan p50  plan p99  missed')
-    for name, row in (('planning', planning), ('empty planner', empty)):
-        print(line(name, row))
+    for name, rows in (('planning', planning), ('empty planner', empty)):
+        print(line(name, Row.of(rows)))
+    found = Row.of(planning).summary()
+    print(f'per plan, medians: {1e3 * found["budget_p50_s"]:.1f} ms to spend, '
+          f'{1e3 * found["plan_p50_s"]:.1f} ms spent, {found["iterations_p50"]:.0f} refinements '
+          f'gain {found["gained_p50"]:.3g} from {found["proposed_p50"]:.3g}')
     print(f'deaths: {deaths}')
-    if given.json is not None:
-        given.json.write_text(json.dumps({
-            'parameters': parameters, 'planning': planning.summary(), 'empty': empty.summary(),
-            'within_goal': held, 'deaths': deaths, 'machine': machine(),
-            'versions': versions()}, indent=1) + '\n')
 
 
 if __name__ == '__main__':
