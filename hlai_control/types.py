@@ -92,7 +92,7 @@ class Plan:
 
     @property
     def command(self) -> Float[Tensor, ' A']:
-        """The first command, on the host."""
+        """Return the first command, on the host."""
         return self.actions[0].cpu() if self.first is None else self.first
 
     @property
@@ -109,13 +109,6 @@ class Plan:
     def feasible(self) -> bool:
         """Whether it keeps to all constraints."""
         return not self.violated
-
-    @property
-    def shortfall(self) -> str:
-        """Say for people what the plan does not keep to, empty if nothing."""
-        return '' if self.feasible else (
-            f'no plan found that keeps to all constraints; the least violating one misses '
-            f'{self.violated} by {self.violation:.3g}')
 
 
 def _never() -> bool:

@@ -32,8 +32,9 @@ from hlai_control.protocols import ConstraintFunction, Planner, Problem
 from hlai_control.settings import ConstraintSettings
 from hlai_control.types import Budget, Plan
 
-# The weight grows where a round leaves more than this fraction of the violation.
-_PROGRESS, _GROWTH = 0.25, 10.0
+# The weight grows where a round leaves more than the first fraction of the violation, unless its
+# last refinement gained more than the last fraction of the penalty: then more of them will do.
+_PROGRESS, _GROWTH, _IDLE = 0.25, 10.0, 0.01
 # It grows up to this multiple of the first.
 _HEAVIEST = 1e3
 # At the greatest weight, less progress than this means that there is no feasible plan.
@@ -53,6 +54,19 @@ class _Round:
     plan: Plan
     measured: Float[Tensor, 'T1 G']
     energy: float
+
+    def idle(self, left: float, weight: float) -> bool:
+        """
+        Tell whether the last refinement gained little beside what is still violated.
+
+        Searches by samples never come to rest, and still only weight helps.
+
+        :param left: the violation.
+        :param weight: of its square, halved.
+        """
+        energies = self.plan.progress
+        return len(energies) > 1 and (
+            energies[-2] - energies[-1] < _IDLE * 0.5 * weight * left ** 2)
 
     def rank(self, tolerance: float) -> tuple[float, float]:
         """Order rounds: the least violation first, then the least energy."""
@@ -135,7 +149,8 @@ class ConstrainedPlanner:
                 best = found
             rested, left = found.plan.iterations < share, penalty.residual(found.measured)
             stuck = penalty.weight >= heaviest and left > _STUCK * residual
-            slow = rested and left > max(_PROGRESS * residual, tolerance)
+            slow = left > max(_PROGRESS * residual, tolerance) and (
+                rested or found.idle(left, penalty.weight))
             penalty = penalty.updated(found.measured, _GROWTH if slow else 1.0, heaviest)
             if rested and (stuck or left <= tolerance):
                 break
