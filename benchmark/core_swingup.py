@@ -22,7 +22,7 @@ action delay, U updates per transition, a version published every P ticks and
 used D ticks later. Time counts from the first tick on, random ticks included.
 
 Usage: python benchmark/core_swingup.py [--seeds N] [--first-seed K] [--limit-s S]
-       [planner.horizon=20 schedule.critic_updates=0 ...]
+       [planner.kind=hybrid schedule.critic_updates=0 ...]
 """
 
 import argparse
@@ -36,7 +36,7 @@ import time
 import torch
 
 from hlai_control.actor.explore import Explorer
-from hlai_control.actor.icem import IcemPlanner
+from hlai_control.actor.planners import make_planner, PlanningSettings
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.solved import HoldTimer, SolvedSpec, Within
 from hlai_control.cost.spec import CostSpec, TermSpec
@@ -122,7 +122,7 @@ class Case:
     perception: PerceptionSettings = PerceptionSettings()
     world_model: WorldModelSettings = WorldModelSettings()
     critic: CriticSettings = CriticSettings()
-    planner: PlannerSettings = PlannerSettings()
+    planner: PlannerSettings = PlannerSettings(kind='icem')
     schedule: ScheduleSettings = ScheduleSettings()
     cost: CostSpec = COST
 
@@ -150,7 +150,7 @@ class Run:
                                          generator(seed, 'world_model'))
         self.sensor, self.actor = generator(seed, 'robot'), generator(seed, 'actor')
         self.explorer = Explorer(LAYOUT, case.planner)
-        self.planner = IcemPlanner(LAYOUT, case.planner)
+        self.planner = make_planner(LAYOUT, PlanningSettings(case.planner))
         self.imagined = EnsembleDynamics(LAYOUT, case.world_model,
                                          generator(seed, 'world_model'))
         cost = TaskCost(LAYOUT, case.cost)

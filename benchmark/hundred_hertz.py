@@ -178,7 +178,8 @@ def main() -> None:
     print(f'{count(given.minutes)} blocks, about {takes_s / 60.0:.1f} minutes', flush=True)
     with tempfile.TemporaryDirectory() as folder:
         parameters = {**PARAMETERS, 'run_dir': str(Path(folder) / 'run'), **extra}
-        facts = {'parameters': parameters, 'machine': machine(), 'versions': versions()}
+        facts: dict[str, object] = {'parameters': parameters, 'machine': machine(),
+                                    'versions': versions()}
         with started(parameters, Path(folder), None) as run:
             run.observer.wait_for_phase('running', 90.0)
             planning, empty = measure(run, given.minutes, given.json, facts)

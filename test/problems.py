@@ -82,6 +82,13 @@ class CartPole:
         return torch.stack([dx, spin, ddx, turn], dim=-1)
 
 
+class Cliff(CartPole):
+    """Pushing harder than 3 N to either side gives no number at all."""
+
+    def step(self, state, action, z=None):
+        return torch.where(action.abs() > 3.0, torch.nan, super().step(state, action))
+
+
 def random_ensemble() -> EnsembleDynamics:
     """Three members with random coefficients, tame enough for a long horizon."""
     dynamics = EnsembleDynamics(CARTPOLE, WorldModelSettings(members=3, hidden=8),

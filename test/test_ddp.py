@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 from problems import (
     CartPole,
+    Cliff,
     HORIZON,
     LastStage,
     LINEAR,
@@ -163,13 +164,6 @@ def test_same_arguments_same_plan_and_time_is_kept():
     late = planner.plan(HANGING, Problem(CartPole(), SWING, None, 0.98), None,
                         Budget(99, lambda: True), torch.Generator())
     assert late.iterations == 1
-
-
-class Cliff(CartPole):
-    """Pushing harder than 3 N to either side gives no number at all."""
-
-    def step(self, state, action, z=None):
-        return torch.where(action.abs() > 3.0, torch.nan, super().step(state, action))
 
 
 def test_steps_that_are_not_finite_lose_and_are_counted():

@@ -19,6 +19,7 @@ from math import cos, sin
 
 import numpy as np
 import pytest
+from test_simulator import integrate
 
 from hlai_control.cost.solved import at_goal
 from hlai_control.cost.task import load_task
@@ -71,17 +72,6 @@ def double_cartpole(state, force):
         -first * GRAVITY * sin(one) - across * w2 ** 2 * sin(one - two),
         -second * GRAVITY * sin(two) + across * w1 ** 2 * sin(one - two)])
     return np.concatenate([[v, w1, w2], np.linalg.solve(mass, push)])
-
-
-def integrate(state, command, rates, duration_s=0.05, steps=100):
-    h = duration_s / steps
-    for _ in range(steps):
-        k1 = rates(state, command)
-        k2 = rates(state + h / 2 * k1, command)
-        k3 = rates(state + h / 2 * k2, command)
-        k4 = rates(state + h * k3, command)
-        state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return state
 
 
 def test_the_pendulum_is_gyms(make):

@@ -72,7 +72,7 @@ def _published(s, u):
             - 6 * f * cos(theta)) / (length * below)])
 
 
-def _integrate(s, u, rates, duration_s=0.05, steps=100):
+def integrate(s, u, rates, duration_s=0.05, steps=100):
     """Integrate with classical Runge-Kutta; its own error is below 1e-9 here."""
     h = duration_s / steps
     for _ in range(steps):
@@ -95,7 +95,7 @@ def _largest_error(simulator, rates, commands):
     expected, errors = _true(simulator), []
     for u in commands:
         simulator.step([u])
-        expected = _integrate(expected, u, rates)
+        expected = integrate(expected, u, rates)
         errors.append(np.abs(_true(simulator) - expected))
     return np.max(errors, axis=0)
 
