@@ -16,7 +16,8 @@
 The cost node: owns the terms, weights and goal of the task.
 
 It publishes the cost specification that planners and critics use, reports
-each term of what really happens, and says how long the goal has been held.
+each term of what really happens and what became of the constraints, and says
+how long the goal has been held.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ import torch
 
 from hlai_control.configurator.configuration import from_json
 from hlai_control.configurator.scheduled import Scheduled
+from hlai_control.cost.constraints import task_constraints
 from hlai_control.cost.function import TaskCost
+from hlai_control.cost.kept import Kept
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.solved import at_goal, SolvedSpec
 from hlai_control.cost.task import load_task
@@ -38,18 +41,23 @@ from hlai_control.learning.pairing import Joined, Pairing
 from hlai_control.learning.versions import tick_of
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.lifecycle import ManagedNode
-from hlai_control.ros.parameters import Run
+from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, LATCHED, learner
 from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
+from hlai_control.settings import ConstraintSettings
+
+# Of the constraints, beside the terms: ``<name>/violation``.
+VIOLATION_SUFFIX = '/violation'
 
 
 @dataclass(frozen=True)
 class _Scheduled:
-    """A task's cost and goal, and the stamp from which on they count [ns]."""
+    """A task's cost, constraints and goal, and the stamp from which on they count [ns]."""
 
     from_ns: int
     cost: TaskCost
+    kept: Kept
     solved: SolvedSpec
 
 
@@ -58,7 +66,7 @@ class CostNode(ManagedNode):
 
     def __init__(self) -> None:
         """Declare the parameters."""
-        super().__init__('cost', 'Objective')
+        super().__init__('cost', 'Objective', [ConstraintSettings])
 
     def setup(self, run: Run) -> None:
         """Load robot and task, and join their topics."""
@@ -67,7 +75,7 @@ class CostNode(ManagedNode):
         qos = learner(1.0 / self._layout.period_s)
         self._specification = self.speak(String, COST, LATCHED)
         self._terms = self.speak(JointState, TERMS, qos)
-        self._version = 0
+        self._version, self._tolerance = 0, read(self, ConstraintSettings).tolerance
         self._tasks: Scheduled[_Scheduled] = Scheduled()
         self._load(run.task, 0)
         self._take_due(0)
@@ -83,18 +91,21 @@ class CostNode(ManagedNode):
                                 patient=self._lockstep)
         self._held_since_ns: int | None = None
         self._accounted_ns = 0
+        self._kept.restart()
 
     def _load(self, task_name: str, from_ns: int) -> None:
         self._task_name = task_name
         task = load_task(task_name, self._manifest)
         self._version += 1
-        self._tasks.put(_Scheduled(from_ns, TaskCost(self._layout, task.cost), task.solved))
+        kept = Kept(task_constraints(self._layout, task.cost), self._tolerance)
+        self._tasks.put(_Scheduled(from_ns, TaskCost(self._layout, task.cost), kept, task.solved))
         self._specification.publish(String(data=PublishedCost(
             self._version, from_ns, task.cost).to_json()))
 
     def _take_due(self, stamp_ns: int) -> None:
         if (task := self._tasks.advance(stamp_ns)) is not None:
-            self._cost, self._solved, self._held_since_ns = task.cost, task.solved, None
+            self._cost, self._kept, self._solved = task.cost, task.kept, task.solved
+            self._held_since_ns = None
 
     def _on_configuration(self, message: String) -> None:
         configuration = from_json(message.data)
@@ -124,9 +135,13 @@ class CostNode(ManagedNode):
         with torch.inference_mode():
             terms = self._cost.terms(torch.from_numpy(joined.next_state).float(),
                                      torch.from_numpy(joined.action).float()).double().numpy()
-        values = np.concatenate([terms, [terms.sum(), self._hold(joined), self._solved.hold_s]])
-        self._terms.publish(to_message(Signal(
-            joined.stamp_ns, self._cost.names + ('total', 'held_s', 'hold_s'), values)))
+        kept = self._kept.measure(joined)
+        for name in kept.missed:
+            self.diagnostics.count(f'violated: {name}')
+        names = (*self._cost.names, 'total', 'held_s', 'hold_s',
+                 *(name + VIOLATION_SUFFIX for name in kept.names))
+        self._terms.publish(to_message(Signal(joined.stamp_ns, names, np.concatenate([
+            terms, [terms.sum(), self._hold(joined), self._solved.hold_s], kept.violations]))))
 
     def _hold(self, joined: Joined) -> float:
         """Return for how long the goal has been held [s], -1 outside it."""

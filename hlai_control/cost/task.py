@@ -39,6 +39,8 @@ from hlai_control.resources import task_path
 from hlai_control.robots.manifest import RobotManifest
 
 MAX_WEIGHT = 1e6
+# Each is reported at each tick, in a message that stays below 64 KB.
+MAX_CONSTRAINTS = 128
 # The fields that a kind needs beside name, kind, coordinate and weight.
 _EXTRA = {'angle': (), 'quadratic': (), 'saturating': ('width',), 'barrier': ('limit',)}
 _COMMON = ('name', 'kind', 'coordinate', 'weight')
@@ -99,7 +101,7 @@ def load_task(name_or_path: str, manifest: RobotManifest) -> TaskSpec:
     terms = tuple(_term(place, goal, manifest) for place in places)
     unique(tuple(place.entries()['name'] for place in places),
            tuple(term.name for term in terms), 'term name')
-    limits = root['constraints'].items(least=1) if 'constraints' in root else ()
+    limits = root['constraints'].items(1, MAX_CONSTRAINTS) if 'constraints' in root else ()
     constraints = tuple(_constraint(place, manifest) for place in limits)
     unique(tuple(place.entries()['name'] for place in limits),
            tuple(one.name for one in constraints), 'constraint name')
