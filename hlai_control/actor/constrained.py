@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.carried import CarriedLayout, split
-from hlai_control.actor.given import check, shifted
+from hlai_control.actor.given import check, last_command, shifted
 from hlai_control.actor.lagrangian import counting, penalised, Penalty
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.actor.stride import unshifted
@@ -128,7 +128,7 @@ class ConstrainedPlanner:
     def _constrained(self, start: Tensor, problem: Problem, constraints: ConstraintFunction,
                      warm: Plan | None, budget: Budget, generator: torch.Generator) -> Plan:
         penalty = self._penalty(constraints, start, warm)
-        last = self._last(start, problem, warm)
+        last = last_command(start, problem, warm, self._layout.action_size)
         carried = torch.cat([start, last, start.new_zeros(1)])
         before = None if warm is None else _carried(warm)
         best: _Round | None = None
@@ -166,11 +166,6 @@ class ConstrainedPlanner:
             if warm.multipliers.shape[1] == counts.shape[1]:
                 multipliers = counts * shifted(warm.multipliers, self._horizon + 1)
         return Penalty(constraints, multipliers, counts, self._settings.weight)
-
-    def _last(self, start: Tensor, problem: Problem, warm: Plan | None) -> Tensor:
-        if problem.previous is not None:
-            return problem.previous.to(start.dtype)
-        return start.new_zeros(self._layout.action_size) if warm is None else warm.actions[0]
 
     def _round(self, carried: Tensor, problem: Problem, penalty: Penalty, before: Plan | None,
                budget: Budget, generator: torch.Generator) -> _Round:

@@ -15,12 +15,16 @@
 
 """The first ticks: random pushes within limits, so that there is something to learn from."""
 
+from dataclasses import replace
+
 from jaxtyping import Float
 import torch
 from torch import Tensor
 
-from hlai_control.actor.given import check, shifted
+from hlai_control.actor.given import check, last_command, shifted
 from hlai_control.actor.rollout import energy, roll_out
+from hlai_control.actor.searching import AtHand, Found, to_plan
+from hlai_control.actor.within import reachable
 from hlai_control.layout import Layout
 from hlai_control.protocols import Problem
 from hlai_control.settings import PlannerSettings
@@ -35,7 +39,8 @@ class Explorer:
     A planner that follows a random, coloured sequence, whatever the energy.
 
     Successive plans continue each other: each is the previous one moved on
-    by one tick, with one new push at its end.
+    by one tick, with one new push at its end. It keeps to constraints on
+    commands (``within.py``); those on states need a world model.
 
     :param layout: limits of the commands.
     :param settings: the horizon.
@@ -46,8 +51,7 @@ class Explorer:
                  amplitude: float = 1.0) -> None:
         """Keep the limits."""
         self._layout, self._horizon, self._amplitude = layout, settings.horizon, amplitude
-        self._low = torch.tensor(layout.action_low)
-        self._high = torch.tensor(layout.action_high)
+        self._limits = AtHand(torch.tensor(layout.action_low), torch.tensor(layout.action_high))
 
     @torch.inference_mode()
     def plan(self, start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
@@ -59,10 +63,11 @@ class Explorer:
         :param warm: the previous tick's plan, not yet shifted.
         :param budget: not needed; there is nothing to refine.
         :param generator: on the device of ``start``.
+        :raises PlanError: if the energy is not finite.
         :raises ShapeError: if axes or devices do not fit together.
         """
         check(self._layout, start, problem, warm, generator)
-        low, high = self._low.to(start), self._high.to(start)
+        low, high = self._limits.like(start)
         scale, middle = 0.5 * (high - low) * self._amplitude, 0.5 * (high + low)
         if warm is None:
             pushes = [self._push(middle, middle, scale, generator)]
@@ -72,14 +77,14 @@ class Explorer:
         else:
             actions = shifted(warm.actions, self._horizon).clone()
             actions[-1] = self._push(actions[-1], middle, scale, generator)
-        actions = torch.minimum(torch.maximum(actions, low), high)
+        last = last_command(start, problem, warm, len(low))
+        actions = reachable(torch.minimum(torch.maximum(actions, low), high), last, start,
+                            problem.constraints)
         states = roll_out(start, actions.unsqueeze(0), problem.dynamics)
         total = energy(states, actions.unsqueeze(0), problem)
         mean = states.mean(dim=0)[0]
-        critic = problem.critic
-        anticipated = 0.0 if critic is None else float(critic.value(mean[-1]))
-        return Plan(actions=actions, states=mean, energy=float(total),
-                    anticipated=anticipated, iterations=1, rejected=0)
+        found = Found.of(problem, actions, mean, [total[0]], total.new_zeros(()))
+        return replace(to_plan(found, 1), progress=())  # nothing was refined
 
     def _push(self, last: Tensor, middle: Tensor, scale: Tensor,
               generator: torch.Generator) -> Tensor:

@@ -87,3 +87,15 @@ def shifted(actions: Float[Tensor, '*N L A'], horizon: int) -> Float[Tensor, '*N
     rest = actions[..., 1:horizon + 1, :] if length > 1 else actions
     missing = horizon - rest.shape[-2]
     return torch.cat([rest, rest[..., -1:, :].expand(*rest.shape[:-2], missing, -1)], dim=-2)
+
+
+def last_command(start: Float[Tensor, ' S'], problem: Problem, warm: Plan | None,
+                 actions: int) -> Float[Tensor, ' A']:
+    """
+    Return the command sent last, as :class:`Problem` states.
+
+    :param actions: A.
+    """
+    if problem.previous is not None:
+        return problem.previous.to(start.dtype)
+    return start.new_zeros(actions) if warm is None else warm.actions[0]
