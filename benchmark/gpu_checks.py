@@ -16,17 +16,24 @@
 What only a GPU can show: a plan is one CUDA graph, and how fast it is.
 
 Prints one line per check with PASS or FAIL; the exit status is 1 if any
-failed. On a CPU, everything runs in a small size and no time is judged.
+failed. On a CPU, everything runs in a small size and no time is judged. What
+is known so far is in OUT/gpu_checks.json after each line, and in
+OUT/gpu_scaling.png. Peers are compared if ``make bench-setup`` installed them.
 
-Usage: python benchmark/gpu_checks.py [--device cuda|cpu] [--plans N]
+Usage: python benchmark/gpu_checks.py [--device cuda|cpu] [--plans N] [--out DIR]
 """
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+import platform
 import sys
 import time
 
+from gpu_agent import driven
+from gpu_peers import installed, peer, ROUNDS
 from gpu_problems import (
     CARTPOLE,
     chosen,
@@ -40,29 +47,25 @@ from gpu_problems import (
     slanted,
     swinging,
 )
+from gpu_report import keep, Line
 import torch
 from torch import Tensor
 
 from hlai_control.actor.captured import CapturedPlanner
 from hlai_control.actor.cem import CemPlanner
+from hlai_control.actor.device_adjoint import DeviceAdjointPlanner
 from hlai_control.actor.device_ddp import DeviceDdpPlanner
 from hlai_control.actor.device_hybrid import DeviceHybridPlanner
 from hlai_control.actor.icem import IcemPlanner
 from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.actor.searching import DevicePlanner, to_plan
 from hlai_control.protocols import Dynamics, Planner, Problem
-from hlai_control.settings import PlannerSettings
+from hlai_control.settings import PLANNERS, PlannerSettings
 from hlai_control.types import Budget, Plan
 
-NAMES = ('cem', 'icem', 'mppi', 'device ddp', 'device hybrid')
-
-
-@dataclass(frozen=True)
-class Line:
-    """One check: what it says, and whether it holds."""
-
-    text: str
-    holds: bool
+NAMES = ('cem', 'icem', 'mppi', 'device ddp', 'device adjoint', 'device hybrid')
+# How many times faster than a peer a plan has to be.
+FASTER = 30.0
 
 
 class Fused:
@@ -76,6 +79,8 @@ class Fused:
 
 def searcher(name: str, size: Size) -> DevicePlanner:
     """Make one of the planners whose search stays on its device."""
+    if name == 'device adjoint':
+        return DeviceAdjointPlanner(CARTPOLE, size.horizon)
     if name == 'device ddp':
         return DeviceDdpPlanner(CARTPOLE, size.horizon)
     if name == 'device hybrid':
@@ -145,9 +150,9 @@ def timed(planner: Planner, start: Tensor, problem: Problem, size: Size) -> list
 def judged(name: str, spent: list[float], limit_ms: float, size: Size) -> Line:
     """Hold the 99th percentile against a limit."""
     p50, p99 = spent[len(spent) // 2], spent[int(0.99 * (len(spent) - 1))]
-    text = f'{name}: p50 {p50:.3f} ms, p99 {p99:.3f} ms'
-    return Line(f'{text}, limit {limit_ms} ms', p99 <= limit_ms) if size.judged else Line(
-        f'{text} (small, on {size.device.type}: not judged)', True)
+    text, facts = f'{name}: p50 {p50:.3f} ms, p99 {p99:.3f} ms', {'p50_ms': p50, 'p99_ms': p99}
+    return Line(f'{text}, limit {limit_ms} ms', p99 <= limit_ms, facts) if size.judged else Line(
+        f'{text} (small, on {size.device.type}: not judged)', True, facts)
 
 
 def ensemble_speed(size: Size) -> Iterator[Line]:
@@ -168,12 +173,12 @@ def either(name: str, make: Callable[[], MppiPlanner], start: Tensor, problem: P
                                             replace(problem, dynamics=dynamics), size),
                     limit_ms, size) for how, dynamics in made]
     met = any(line.holds for line in lines)
-    return [Line(line.text, met) for line in lines]
+    return [replace(line, holds=met) for line in lines]
 
 
 def second_order_speed(size: Size) -> Iterator[Line]:
     """Time one second-order step of the same model and horizon; no limit is stated for it."""
-    for name in ('device ddp', 'device hybrid'):
+    for name in ('device ddp', 'device adjoint', 'device hybrid'):
         spent = timed(CapturedPlanner(searcher(name, size)), slanted(size),
                       swinging(size, ensemble(size)),
                       replace(size, plans=max(size.plans // 10, 3)))
@@ -200,7 +205,48 @@ def scaling(size: Size) -> Iterator[Line]:
         bare = products(size, candidates)
         middle = spent[len(spent) // 2]
         yield Line(f'{candidates} candidates: {middle:.3f} ms, bare matrix products '
-                   f'{bare:.3f} ms, factor {middle / bare:.2f}', True)
+                   f'{bare:.3f} ms, factor {middle / bare:.2f}', True,
+                   {'candidates': candidates, 'plan_ms': middle, 'products_ms': bare})
+
+
+def peers(size: Size) -> Iterator[Line]:
+    """Plan by turns with this package and with others: same model, candidates and iterations."""
+    here, problem = installed(), replace(swinging(size, ensemble(size)), critic=None)
+    for name in ROUNDS:
+        if name not in here:
+            yield Line(f'{name}: not installed, not compared (make bench-setup)', True)
+            continue
+        kind = CemPlanner if name.endswith('CEM') else MppiPlanner
+        planner = CapturedPlanner(kind(CARTPOLE, settings(size, size.candidates)))
+        theirs, draw, warm = peer(name, size, problem), random(size), None
+        start, spent = torch.zeros(4, device=size.device), ([], [])  # type: ignore[var-annotated]
+        for tick in range(max(size.plans // 20, 3) + 3):
+            begun = time.perf_counter()
+            warm = planner.plan(start, problem, warm, Budget(ROUNDS[name]), draw)
+            between = time.perf_counter()
+            holds = isfinite(theirs())
+            if tick >= 3:
+                spent[0].append(1e3 * (between - begun))
+                spent[1].append(1e3 * (time.perf_counter() - between))
+        ours, other = (sorted(one)[len(one) // 2] for one in spent)
+        text = f'{name}: {other:.3f} ms, here {ours:.3f} ms, {other / ours:.1f} times faster'
+        yield Line(text + (f', wanted {FASTER:.0f}' if size.judged else ' (not judged)'),
+                   holds and (other >= FASTER * ours or not size.judged),
+                   {'theirs_ms': other, 'ours_ms': ours})
+
+
+def agents(size: Size) -> Iterator[Line]:
+    """Run the whole agent: states go in, commands come out, the same ones each time."""
+    ticks, limit_ms = min(max(size.plans // 10, 16), 100), 1e3 * CARTPOLE.period_s
+    for kind in PLANNERS:
+        one, two = (driven(kind, size, ticks) for _ in range(2))
+        worst = max(one.spent[3:])  # the first plan on a learned world model is tick 2
+        holds = (one.commands == two.commands and len(one.commands) == ticks
+                 and all(abs(value) <= 10.0 for value in one.commands))
+        yield Line(f'agent with {kind}: {ticks} ticks with new weights and another goal, worst '
+                   f'{worst:.2f} ms' + (f', limit {limit_ms} ms' if size.judged
+                                        else ' (not judged)'),
+                   holds and (worst <= limit_ms or not size.judged), {'worst_ms': worst})
 
 
 def products(size: Size, candidates: int) -> float:
@@ -238,22 +284,37 @@ def graphed(function: Callable[[], None]) -> Callable[[], None]:
     return graph.replay
 
 
+CHECKS = (same_plans, no_waiting, ensemble_speed, drive_speed, peers, scaling, agents,
+          second_order_speed)
+
+
 def main() -> int:
     """Run all checks."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[1])
     parser.add_argument('--device', choices=('cuda', 'cpu'),
                         default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--plans', type=int, default=1000)
+    parser.add_argument('--out', type=Path, default=Path('runs/gpu'))
     given = parser.parse_args()
     torch.set_num_threads(1)
     size = chosen(given.device, given.plans)
-    failed = 0
-    for check in (same_plans, no_waiting, ensemble_speed, second_order_speed, drive_speed,
-                  scaling):
-        for line in check(size):
+    device = platform.processor() or 'CPU' if given.device == 'cpu' else (
+        torch.cuda.get_device_name(0))
+    lines = list[Line]()
+    for check in CHECKS:
+        for line in checked(check, size):
             print('PASS' if line.holds else 'FAIL', line.text, flush=True)
-            failed += not line.holds
-    return 1 if failed else 0
+            lines.append(line)
+            keep(lines, device, given.out)
+    return 0 if all(line.holds for line in lines) else 1
+
+
+def checked(check: Callable[[Size], Iterator[Line]], size: Size) -> Iterator[Line]:
+    """Run a check; one that breaks does not keep the others from running."""
+    try:
+        yield from check(size)
+    except Exception as error:  # noqa: BLE001
+        yield Line(f'{check.__name__}: {type(error).__name__}: {error}', False)
 
 
 if __name__ == '__main__':

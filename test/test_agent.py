@@ -19,9 +19,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hlai_control.actor.agent import Agent, AgentSettings, Answer, WARM_UP_PLANS
+from hlai_control.actor.agent import Agent, AgentSettings, Answer
 from hlai_control.actor.inputs import AppliedCommands
-from hlai_control.actor.planners import make_planner, PlanningSettings
+from hlai_control.actor.planners import PlanningSettings
 from hlai_control.actor.rollout import energy, roll_out
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, RUN
 from hlai_control.cost.constraint_spec import ConstraintSpec
@@ -290,35 +290,6 @@ def test_warm_up_leaves_no_trace():
     cold, warm = _agent(5), _agent(5)
     warm.warm_up(COST)
     assert _run(cold, range(3)) == _run(warm, range(3))
-
-
-def test_warm_up_plans_for_what_ticks_plan_for(monkeypatch):
-    made, asked = [], []
-
-    def watched(layout, settings):
-        # The real planner; what it is asked for is written down.
-        made.append(make_planner(layout, settings))
-        plan = made[-1].plan
-        made[-1].plan = lambda start, problem, *rest: asked.append(problem) or plan(
-            start, problem, *rest)
-        return made[-1]
-
-    monkeypatch.setattr('hlai_control.actor.agent.make_planner', watched)
-    planner = replace(SETTINGS.planning.planner, stride=5)
-    agent = Agent(LAYOUT, replace(SETTINGS, planning=replace(SETTINGS.planning, planner=planner)),
-                  0, False)
-    agent.warm_up(COST)
-    assert len(made) == 1 and len(asked) == 2 * WARM_UP_PLANS
-    agent.put_cost(PublishedCost(1, 0, COST))
-    agent.models.put(_model(agent, 1))
-    for tick, mode, warmed in ((1, RUN, asked[0]), (2, EXPLORE, asked[-1])):
-        agent.configurations.put(replace(GO, version=tick, mode=mode))
-        _answer(agent, tick)
-        real = asked[-1]
-        assert real.discount == warmed.discount == COST.discount ** 5
-        assert real.dynamics is warmed.dynamics and real.cost.names == warmed.cost.names
-        assert torch.equal(*(one.cost.stage(torch.ones(4), torch.ones(1))
-                             for one in (real, warmed)))
 
 
 @pytest.mark.parametrize('kind', PLANNERS)

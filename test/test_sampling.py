@@ -17,11 +17,11 @@
 from copy import deepcopy
 from dataclasses import replace
 
+from devices import OnDeviceOnly
 import numpy as np
 from problems import CartPole, LastStage, LINEAR, lqr, QUADRATIC, random_ensemble, START, SWING
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from toys import CARTPOLE, MASS
 
 from hlai_control.actor.cem import CemPlanner
@@ -191,23 +191,6 @@ def test_nothing_finite_is_an_error_and_never_a_plan(kind):
     with pytest.raises(PlanError, match=r'none of \d+ candidates'):
         kind(CARTPOLE, settings()).plan(
             HANGING * torch.nan, SWINGING, None, Budget(2), random())
-
-
-class OnDeviceOnly(TorchDispatchMode):
-    """Refuses every operation that makes a tensor elsewhere, or that the host would wait for."""
-
-    waiting = ('_local_scalar_dense', 'item', 'nonzero', 'masked_select', 'equal', 'is_nonzero')
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        assert name not in self.waiting, f'{name} waits for the device'
-        if name == 'index':
-            assert all(i is None or i.dtype != torch.bool for i in args[1]), 'mask as index'
-        made = func(*args, **(kwargs or {}))
-        for tensor in made if isinstance(made, (tuple, list)) else (made,):
-            if isinstance(tensor, torch.Tensor):
-                assert tensor.device.type == 'meta', f'{name} made a tensor on {tensor.device}'
-        return made
 
 
 @EACH

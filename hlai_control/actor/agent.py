@@ -26,20 +26,18 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.adjoint import costates
-from hlai_control.actor.curiosity import curious
+from hlai_control.actor.engines import Aims, Engines, Scheme
 from hlai_control.actor.explore import Explorer
 from hlai_control.actor.inputs import AppliedCommands, FunctionInput
 from hlai_control.actor.objective import Objective
-from hlai_control.actor.planners import make_planner, PlanningSettings
+from hlai_control.actor.place import Place, place
+from hlai_control.actor.planners import PlanningSettings
 from hlai_control.actor.rollout import roll_out
 from hlai_control.actor.stride import moved
 from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
 from hlai_control.configurator.scheduled import Scheduled
-from hlai_control.cost.constraints import task_constraints
-from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import PublishedCost
-from hlai_control.cost.spec import CostSpec, strided
-from hlai_control.critic.value import ValueNetwork
+from hlai_control.cost.spec import CostSpec
 from hlai_control.engine import Engine
 from hlai_control.errors import HlaiError
 from hlai_control.layout import Layout
@@ -49,10 +47,7 @@ from hlai_control.settings import (
     ScheduleSettings,
     WorldModelSettings,
 )
-from hlai_control.types import Budget, Estimate, generator, Plan
-from hlai_control.world_model.ensemble import EnsembleDynamics
-
-WARM_UP_PLANS = 3
+from hlai_control.types import Budget, Estimate, Plan
 
 
 @dataclass(frozen=True)
@@ -90,32 +85,36 @@ class Agent:
     :param settings: of the engine's parts.
     :param seed: of the run.
     :param lockstep: whether each tick uses exactly the versions due.
+    :param here: where to compute; None: as ``planner.device`` says.
+    :raises SettingsError: if that is not here.
     """
 
     def __init__(self, layout: Layout, settings: AgentSettings, seed: int,
-                 lockstep: bool) -> None:
+                 lockstep: bool, here: Place | None = None) -> None:
         """Begin knowing nothing."""
-        self._layout, self._settings = layout, settings
-        self._generator = generator(seed, 'actor')
-        self._dynamics = EnsembleDynamics(layout, settings.world_model,
-                                          generator(seed, 'world_model'))
-        # The accelerations are the same whatever the period over which they are integrated.
-        stride = self._stride = settings.planning.planner.stride
-        self._ahead = self._dynamics if stride == 1 else EnsembleDynamics(
-            replace(layout, period_s=stride * layout.period_s), settings.world_model,
-            generator(seed, 'world_model'))
-        self._value = ValueNetwork(layout, settings.critic, generator(seed, 'critic'))
-        self.model_like, self.critic_like = self._dynamics.export(), self._value.export()
+        self._layout = layout
+        planner = settings.planning.planner
+        self._stride, self._iterations = planner.stride, planner.iterations
+        self._engines = Engines(layout, settings.planning, settings.world_model, settings.critic,
+                                seed, here or place(planner.device))
+        self.model_like = self._engines.model_like
+        self.critic_like = self._engines.critic_like
         self.models = FunctionInput(settings.schedule, lockstep)
         self.critics = FunctionInput(settings.schedule, lockstep)
-        self.costs: Scheduled[PublishedCost] = Scheduled()
+        self._schemes: Scheduled[Scheme] = Scheduled()
         self.configurations: Scheduled[Configuration] = Scheduled()
-        self._problems: tuple[Problem, Problem] | None = None
+        self._aims: Aims | None = None
+        self._coming: tuple[Aims | None, Configuration | None] = (None, None)
         self._configuration: Configuration | None = None
         self._problem: Problem | None = None
         self._lockstep = lockstep
         self._planners: tuple[Planner, Explorer] | None = None
         self.restart()
+
+    @property
+    def device(self) -> torch.device:
+        """Where plans are made."""
+        return self._engines.place.device
 
     def restart(self) -> None:
         """Forget the motion so far, but nothing that was learned."""
@@ -130,17 +129,10 @@ class Agent:
         Derivatives of the curious cost load modules for a second, which no
         tick has.
         """
-        layout, settings = self._layout, self._settings.planning
-        run, explore = self._problems_of(spec)
-        planner = make_planner(layout, settings)
-        nowhere = torch.zeros(layout.state_size)
-        pending = torch.zeros(layout.delay_ticks, layout.action_size)
-        draw, budget = generator(0, 'warm-up'), Budget(settings.planner.iterations)
-        for one, problem in ((Explorer(layout, settings.planner), run), (planner, run),
-                             (planner, explore)):
-            engine, warm = Engine(layout, self._dynamics, problem, one), None
-            for _ in range(WARM_UP_PLANS):
-                warm = engine.decide(Estimate(nowhere, nowhere), pending, warm, budget, draw)
+        aims = self._engines.take(self._engines.aims(spec))
+        planners = self._engines.planners('', 0)
+        for exploring in (False, True):
+            self._engines.rehearse(aims, planners, exploring, self._iterations)
 
     def put_cost(self, published: PublishedCost) -> None:
         """
@@ -149,9 +141,23 @@ class Agent:
         :raises SettingsError: if it is not for this robot; refused now, since
             in the middle of a tick it would be too late.
         """
-        TaskCost(self._layout, strided(published.spec, self._stride))
-        task_constraints(self._layout, published.spec)
-        self.costs.put(published)
+        aims = self._engines.aims(published.spec)
+        self._schemes.put(Scheme(published.from_ns, aims))
+        self._prepare(aims, self._coming[1])
+
+    def put_configuration(self, configuration: Configuration) -> None:
+        """Take a configuration that has arrived."""
+        self.configurations.put(configuration)
+        self._prepare(self._coming[0], configuration)
+
+    def _prepare(self, aims: Aims | None, configuration: Configuration | None) -> None:
+        # What has to be recorded is recorded now: when it counts it would be too late.
+        self._coming = (aims, configuration)
+        if aims is None or configuration is None or not self._engines.place.records:
+            return
+        self._engines.rehearse(
+            aims, self._engines.planners(configuration.planner, configuration.horizon),
+            configuration.mode == EXPLORE, configuration.iterations or self._iterations)
 
     def waits_for(self, tick: int) -> str:
         """Name what this tick must use and is not here, empty if nothing (as in real time)."""
@@ -172,32 +178,36 @@ class Agent:
         :param budget: effort; a configuration may lower its iterations.
         """
         self._take_due(tick, stamp_ns)
-        if self._problems is None or self._configuration is None or self._planners is None:
+        if self._aims is None or self._configuration is None or self._planners is None:
             return Answer(None, None, False, 'waiting for a cost and a configuration')
         if self._configuration.mode == HOLD:
             self._warm = None
             return Answer(None, None, False, 'hold was asked for')
         blind, exploring = self.models.version == 0, self._configuration.mode == EXPLORE
+        estimate, pending, last = self._engines.place.bring(
+            estimate, self.applied.pending(tick), self.applied.last(tick))
         problem = self._problem = replace(
-            self._problems[exploring], critic=self._value if self.critics.version else None,
-            previous=self.applied.last(tick))
-        engine = Engine(self._layout, self._dynamics, problem, self._planners[blind])
+            self._aims.explore if exploring else self._aims.run, previous=last,
+            critic=self._engines.value if self.critics.version else None)
+        engine = Engine(self._layout, self._engines.dynamics, problem, self._planners[blind])
         exploring |= blind
         iterations = self._configuration.iterations or budget.iterations
         warm = None if self._warm is None else moved(
             self._warm, tick // self._stride - self._warm_tick // self._stride)
         self._warm_tick = tick
         try:
-            self._warm = engine.decide(estimate, self.applied.pending(tick), warm,
-                                       replace(budget, iterations=iterations), self._generator)
+            self._warm = engine.decide(estimate, pending, warm,
+                                       replace(budget, iterations=iterations),
+                                       self._engines.draw)
         except HlaiError as error:
             self._warm = None
             return Answer(None, None, exploring, str(error))
-        self.applied.expect(tick, self._warm.actions[0])
-        doing = 'planning' if self._warm.feasible else (
-            f'planning, but not within {self._warm.violated}')
-        return Answer(self._warm.actions[0], self._warm, exploring,
-                      'exploring' if exploring else doing)
+        command = self._warm.command
+        self.applied.expect(tick, command)
+        doing = 'exploring' if exploring else 'planning'
+        if not self._warm.feasible:
+            doing += f', but not within {self._warm.violated}'
+        return Answer(command, self._warm, exploring, doing)
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -216,37 +226,18 @@ class Agent:
         states = roll_out(start, actions.unsqueeze(0), self._problem.dynamics)[:, 0]
         return costates(states, actions, Objective(self._problem)).sensitivity.sum(dim=0)
 
-    def _problems_of(self, spec: CostSpec) -> tuple[Problem, Problem]:
-        """Return what to minimise in mode run, and in mode explore."""
-        settings, long = self._settings.planning, strided(spec, self._stride)
-        plain, curiosity = TaskCost(self._layout, long), settings.curiosity
-        constraints = task_constraints(self._layout, spec)
-        run, explore = (
-            Problem(self._ahead,
-                    curious(plain, self._ahead, self._layout,
-                            replace(curiosity, weight=self._stride * weight)),
-                    self._value, long.discount, settings.risk, constraints)
-            for weight in (curiosity.weight, max(curiosity.weight, curiosity.exploring)))
-        return run, explore
-
     def _take_due(self, tick: int, stamp_ns: int) -> None:
         """Put the versions, cost and configuration of this tick in place."""
         if self.applied.first_tick is None:
             self.applied.first_tick = tick
         if (model := self.models.advance(tick)) is not None:
-            self._dynamics.load(model.tensors)
-            if self._ahead is not self._dynamics:
-                self._ahead.load(model.tensors)
+            self._engines.load_model(model.tensors)
         if (critic := self.critics.advance(tick)) is not None:
-            self._value.load(critic.tensors)
-        cost = self.costs.advance(stamp_ns)
+            self._engines.value.load(critic.tensors)
+        scheme = self._schemes.advance(stamp_ns)
         configuration = self.configurations.advance(stamp_ns)
-        if cost is not None:
-            self._problems, self._warm = self._problems_of(cost.spec), None
+        if scheme is not None:
+            self._aims, self._warm = self._engines.take(scheme.aims), None
         if configuration is not None:
             self._configuration = configuration
-        if (cost or configuration) and self._problems is not None and self._configuration:
-            settings = self._settings.planning.configured(
-                self._configuration.planner, self._configuration.horizon)
-            self._planners = (make_planner(self._layout, settings),
-                              Explorer(self._layout, settings.planner))
+            self._planners = self._engines.planners(configuration.planner, configuration.horizon)

@@ -117,6 +117,7 @@ class ActorNode(ManagedNode):
         self._safe = np.clip(np.zeros(self._layout.action_size), self._layout.action_low,
                              self._layout.action_high)
         self._join()
+        self.diagnostics.fact('device', str(self._agent.device))
         self._agent.warm_up(load_task(run.task, manifest).cost)
         self.diagnostics.fact('priority', 'lockstep' if run.lockstep else raise_priority(RANK))
 
@@ -135,7 +136,7 @@ class ActorNode(ManagedNode):
             decode(unpack(message), layout, CRITIC_KIND, agent.critic_like)), FUNCTION)
         self.listen_always(String, COST, lambda message: agent.put_cost(
             read_cost(message.data)), FUNCTION)
-        self.listen_always(String, CONFIGURATION, lambda message: agent.configurations.put(
+        self.listen_always(String, CONFIGURATION, lambda message: agent.put_configuration(
             read_configuration(message.data)), FUNCTION)
 
     def start(self) -> None:

@@ -67,7 +67,7 @@ class Found:
         :param rejected: how many candidates were not finite.
         """
         anticipated = torch.zeros_like(progress[-1]) if problem.critic is None else (
-            problem.critic.value(states[-1]))
+            problem.critic.value(states[-1:])[0])  # a batch: one index alone is read by the host
         numbers = torch.stack([part.double() for part in (
             anticipated, rejected, *actions[0].unbind(), *progress)])
         return Found(actions, states, numbers, gains, elites)

@@ -85,6 +85,21 @@ class TaskCost(nn.Module):
         """Names of the C terms, in the order of the task."""
         return self._names
 
+    def fits(self, other: 'TaskCost') -> bool:
+        """Whether :meth:`take` can take another cost: as many terms of each kind, in one order."""
+        own, theirs = self.state_dict(), other.state_dict()
+        return self._order == other._order and all(
+            own[name].shape == theirs[name].shape for name in own)
+
+    def take(self, other: 'TaskCost') -> None:
+        """
+        Take another cost's numbers in place, for what reads them where they are.
+
+        :param other: one that :meth:`fits`.
+        """
+        self.load_state_dict(other.state_dict())
+        self._names, self.discount = other._names, other.discount
+
     def terms(self, state: Float[Tensor, '*B S'],
               action: Float[Tensor, '*B A']) -> Float[Tensor, '*B C']:
         """
