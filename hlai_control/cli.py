@@ -31,7 +31,7 @@ HELP = """usage: hlai VERB [key:=value ...]
            timeout_s:=30 (of motion, per run) json:=FILE
   bench planner
            compare planners, of other packages too, on the same learned models
-           json:=FILE starts:=20 ticks:=25 systems:=cartpole,arm peers:=yes|no
+           json:=FILE starts:=20 seed:=2026 ticks:=25 systems:=cartpole,arm peers:=yes|no
   doctor   check this machine, and say what to do about each finding
 
 Any setting of a room may be added, for example planner.horizon:=20.

@@ -198,8 +198,9 @@ class HybridSettings(Settings):
     """Of the planner that proposes, then refines (``actor/hybrid.py``)."""
 
     samples: int = setting(32, 0, 100_000, 'Random proposals beside a warm start.')
-    cold_samples: int = setting(64, 0, 100_000, 'Random proposals without a warm start.')
-    starts: int = setting(2, 1, 100, 'Best proposals refined without a warm start.')
+    cold_samples: int = setting(56, 0, 100_000, 'Random proposals without a warm start.')
+    starts: int = setting(
+        3, 1, 100, 'Of the later proposals without a warm start, how many are refined.')
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from hlai_control.errors import UsageError
 from hlai_control.parent import bench as parent
 from hlai_control.robots.manifest import load_robot
 
-SETTINGS = {'starts': 1, 'ticks': 2, 'peers': False}
+SETTINGS = {'starts': 1, 'seed': 3, 'ticks': 2, 'peers': False}
 
 
 class Line:
@@ -146,8 +146,11 @@ def test_the_interval_contains_the_value_and_shrinks_to_it():
 def test_no_start_is_solved_already(system):
     manifest = load_robot(system.robot)
     solved = load_task(system.task, manifest).solved
-    places = starting_positions(system, 20)
-    assert all((a == b).all() for a, b in zip(places, starting_positions(system, 5), strict=False))
+    places = starting_positions(system, 20, 3)
+    first = starting_positions(system, 5, 3)
+    assert all((a == b).all() for a, b in zip(places, first, strict=False))
+    assert any((a != b).any() for a, b in zip(
+        places, starting_positions(system, 20, 4), strict=True))
     for place in places:
         state = dict.fromkeys(manifest.layout.states, 0.0)
         state |= dict(zip(manifest.layout.positions, place, strict=True))
@@ -160,7 +163,7 @@ def _tiny() -> Results:
     pendulum = replace(chosen('pendulum')[0], horizon=5, hidden=4)
     few = tuple(replace(one, warm=1, cold=1, most=1) for one in own())
     told = []
-    found = measured(pendulum, few, 1, 2, Training(4, 3, 2), lambda: told.append(1))
+    found = measured(pendulum, few, 1, 3, 2, Training(4, 3, 2), lambda: told.append(1))
     assert len(told) == 3
     return Results(SETTINGS, {
         'date': '2026-01-01', 'machine': {'processor': 'a'}, 'versions': {'python': '3'},
@@ -200,6 +203,7 @@ def test_results_are_read_as_they_were_written(tiny, tmp_path):
 
 def test_the_report_has_every_planner_and_a_plot(tiny, tmp_path):
     text = markdown(tiny, tmp_path / 'bench.json')
+    assert 'seed 3' in text
     for one in own():
         assert text.count(f'| {one.name} |') == 2
     plot(tiny, tmp_path / 'bench.png')
@@ -209,6 +213,7 @@ def test_the_report_has_every_planner_and_a_plot(tiny, tmp_path):
 @pytest.mark.parametrize(('arguments', 'text'), [
     ([], 'hlai bench planner'), (['planets'], 'hlai bench planner'),
     (['planner', 'systems:=cart'], 'cartpole, pendulum'), (['planner', 'starts:=0'], '1 .. '),
+    (['planner', 'seed:=-1'], '0 .. '),
     (['planner', 'peers:=some'], 'yes, no'), (['planner', 'planner.horizon:=3'], 'own settings'),
     (['planner', 'json:=/no/such/folder/a.json'], 'a folder that exists')])
 def test_wrong_arguments_are_refused(arguments, text):

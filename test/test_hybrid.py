@@ -67,6 +67,41 @@ def test_budget_is_shared_and_time_is_kept():
     assert 1 <= late.iterations <= 33
 
 
+def test_the_first_answer_does_not_wait_and_all_seeds_end_in_one_valley():
+    hanging = torch.zeros(4).double()
+    few, many = ([HybridPlanner(CARTPOLE, LONG, HybridSettings(cold_samples=count)).plan(
+        hanging, SWINGING, None, Budget(20), random(seed)).progress for seed in range(8)]
+        for count in (16, 64))
+    for one, other in zip(few, many, strict=True):
+        assert one[:4] == other[:4]  # until the second batch, they are the same search
+        assert list(other) == sorted(other, reverse=True)
+    ends = [other[-1] for other in many]
+    assert max(ends) < 1.01 * min(ends)
+    nothing = HybridPlanner(CARTPOLE, LONG, HybridSettings(cold_samples=0)).plan(
+        hanging, SWINGING, None, Budget(1), random()).proposed
+    assert max(other[0] for other in many) < nothing
+
+
+def test_without_samples_it_refines_doing_nothing():
+    none = HybridPlanner(CARTPOLE, LONG, HybridSettings(samples=0, cold_samples=0))
+    alone = DdpPlanner(CARTPOLE, 20).plan(HANGING, SWINGING, None, Budget(5), random())
+    assert none.plan(HANGING, SWINGING, None, Budget(5), random()).energy == pytest.approx(
+        alone.energy, rel=1e-12)
+
+
+def test_where_one_trajectory_fails_the_others_go_on():
+    class Wall(CartPole):
+        def step(self, state, action, z=None):
+            # Nothing imaginable but between the walls, which wide proposals leave.
+            ahead = super().step(state, action)
+            return torch.where(ahead[..., :1].abs() > 1.0, torch.nan, ahead)
+
+    found = HybridPlanner(CARTPOLE, LONG).plan(
+        HANGING, Problem(Wall(), SWING, None, 0.98), None, Budget(12), random())
+    assert found.rejected > 0
+    assert float(found.states[:, 0].abs().max()) <= 1.0
+
+
 def test_samples_find_what_refinement_alone_does_not():
     # Hanging, within a quarter of a degree of where nothing pulls to either side.
     alone = DdpPlanner(CARTPOLE, 20)
@@ -108,6 +143,6 @@ def test_takes_what_an_engine_hands_over():
 
 
 def test_nothing_finite_is_an_error_and_never_a_plan():
-    with pytest.raises(PlanError, match='none of 65 proposals'):
+    with pytest.raises(PlanError, match='none of 58 proposals'):
         HybridPlanner(CARTPOLE, LONG).plan(
             HANGING * torch.nan, SWINGING, None, Budget(2), random())

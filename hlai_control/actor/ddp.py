@@ -16,13 +16,14 @@
 
 from dataclasses import dataclass, replace
 
-from jaxtyping import Float
+from jaxtyping import Float, Float64
+import numpy as np
 import torch
 from torch import Tensor
 
 from hlai_control.actor.feedback import backward, Policy
 from hlai_control.actor.given import check, shifted
-from hlai_control.actor.objective import array, MeanDynamics, Objective
+from hlai_control.actor.objective import array, Curvatures, MeanDynamics, Objective, Slopes
 from hlai_control.actor.risk import draw_latents
 from hlai_control.actor.rollout import advance
 from hlai_control.errors import PlanError
@@ -30,6 +31,8 @@ from hlai_control.layout import Layout
 from hlai_control.protocols import Problem, Trajectories
 from hlai_control.settings import DdpSettings
 from hlai_control.types import Budget, Plan
+
+Array = np.ndarray
 
 # Damping after a failure: from none to the first, then by the factor, up to the last.
 FIRST, FACTOR, LAST = 1e-2, 10.0, 1e6
@@ -52,6 +55,29 @@ class Course:
     states: Float[Tensor, 'E T1 S']
     energy: float
     gains: Float[Tensor, 'T A S'] | None = None
+
+
+@dataclass(frozen=True)
+class Descent:
+    """
+    A refinement under way.
+
+    :param weights: what each scenario counts.
+    :param local: the expansion along the course, if it is known.
+    :param anew: how often the weights were changed instead of the damping.
+    :param rejected: trajectories that were not finite.
+    :param gained: by the last step.
+    :param ended: whether nothing is left to gain.
+    """
+
+    course: Course
+    weights: Float64[Array, ' E']
+    local: tuple[Slopes, Curvatures] | None = None
+    damping: float = 0.0
+    anew: int = 0
+    rejected: int = 0
+    gained: float = 0.0
+    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,34 +222,39 @@ class DdpPlanner:
 
         :param course: where to begin; it is returned if nothing is better.
         """
-        done, rejected, damping, local, anew = 0, 0, 0.0, None, 0
-        weights, energies = objective.weights(course.states, course.actions), list[float]()
-        while done < budget.iterations and not (done and budget.expired()):
-            done += 1
-            energies.append(course.energy)
-            local = local or objective.expansion(course.states, course.actions, weights)
-            low, high = self.limits(course.actions)
-            policy = backward(*local, array(low - course.actions), array(high - course.actions),
-                              damping)
-            tried, lost = (None, 0) if policy is None else self._search(course, policy, objective)
-            rejected += lost
-            ahead = weights if tried is None else objective.weights(tried.states, tried.actions)
-            shared = weights + (ahead - weights) / (3 + anew)
-            if tried is None or not tried.energy <= course.energy:
-                if anew < _ANEW and (shared != weights).any():
-                    weights, local, anew = shared, None, anew + 1
-                    continue
-                damping = max(FACTOR * damping, FIRST)
-                if damping > LAST:
-                    break
-                continue
-            gained = course.energy - tried.energy
-            settled = not damping and gained <= SETTLED * (abs(tried.energy) + SETTLED)
-            course, local, damping = tried, None, _relaxed(damping)
-            weights = shared
-            if settled:
-                break
-        return Refined(course, done, rejected, (*energies, course.energy))
+        now, energies = self.begin(course, objective), [course.energy]
+        while len(energies) <= budget.iterations and not now.ended and not (
+                len(energies) > 1 and budget.expired()):
+            now = self.step(now, objective)
+            energies.append(now.course.energy)
+        return Refined(now.course, len(energies) - 1, now.rejected, tuple(energies))
+
+    def begin(self, course: Course, objective: Objective) -> Descent:
+        """Prepare to improve a trajectory by :meth:`step`."""
+        return Descent(course, objective.weights(course.states, course.actions))
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def step(self, now: Descent, objective: Objective) -> Descent:
+        """Refine once; the course stays what it is if nothing is better."""
+        course, damping = now.course, now.damping
+        local = now.local or objective.expansion(course.states, course.actions, now.weights)
+        low, high = self.limits(course.actions)
+        policy = backward(*local, array(low - course.actions), array(high - course.actions),
+                          damping)
+        tried, lost = (None, 0) if policy is None else self._search(course, policy, objective)
+        ahead = now.weights if tried is None else objective.weights(tried.states, tried.actions)
+        shared = now.weights + (ahead - now.weights) / (3 + now.anew)
+        now = replace(now, rejected=now.rejected + lost, local=local, gained=0.0)
+        if tried is None or not tried.energy <= course.energy:
+            if now.anew < _ANEW and (shared != now.weights).any():
+                return replace(now, weights=shared, local=None, anew=now.anew + 1)
+            damping = max(FACTOR * damping, FIRST)
+            return replace(now, damping=damping, ended=damping > LAST)
+        gained = course.energy - tried.energy
+        return replace(now, course=tried, weights=shared, local=None, damping=_relaxed(damping),
+                       gained=gained, ended=not damping and gained <= SETTLED * (
+                           abs(tried.energy) + SETTLED))
 
     def _search(self, course: Course, policy: Policy,
                 objective: Objective) -> tuple[Course | None, int]:

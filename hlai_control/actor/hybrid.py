@@ -14,16 +14,13 @@
 
 """The hybrid planner: a few proposals, the best of them refined by second-order steps."""
 
-from dataclasses import replace
-from itertools import accumulate
-
 from jaxtyping import Float
 import torch
 from torch import Tensor
 
-from hlai_control.actor.ddp import Course, DdpPlanner, Refined, to_plan
+from hlai_control.actor.ddp import Course, DdpPlanner, Descent, Refined, to_plan
 from hlai_control.actor.given import check
-from hlai_control.actor.noise import shaping
+from hlai_control.actor.noise import colouring, shaping, splining
 from hlai_control.actor.objective import Objective
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
@@ -32,15 +29,32 @@ from hlai_control.settings import DdpSettings, HybridSettings, PlannerSettings
 from hlai_control.types import Budget, Plan
 
 
+# Without a previous plan: proposals before the first refinement, and refinements of their best
+# before all others are proposed.
+_FIRST, _LEAD = 16, 4
+# Refinements that each of the others gets, and by how many times what its last one gained it
+# may be behind to get more.
+_TRIAL, _HOPE = 2, 4.0
+# Control points of wide splines, and the spectrum's exponent where commands are at the limits.
+_KNOTS, _COLOUR = 4, 3.0
+
+
 class HybridPlanner:
     """
     Sampling looks for the right valley, second-order steps go to its floor.
 
-    Proposals are the previous plan, followed with its feedback gains and moved
-    on by one tick, the same without the gains, doing nothing, and the first
-    of these with coloured noise, from a twentieth of its spread to all of it.
-    The best is refined by :class:`DdpPlanner`; without a previous plan some
-    more are, sharing the budget, and the best of the results is the plan.
+    With a previous plan, proposals are this plan, followed with its feedback
+    gains and moved on by one tick, the same without the gains, doing nothing,
+    and the first of these with noise, from a twentieth of its spread to all
+    of it; the best is refined by :class:`DdpPlanner`.
+
+    Without one, half of the noise is of that kind, a quarter switches between
+    the limits, and a quarter is splines as wide as the limits: near an unstable
+    equilibrium little is wanted, and from rest only what is large moves a
+    mass. A few proposals come first, so that there is a plan at once, and
+    their best is refined; then come all others, and the best of these get
+    some refinements each. Each further one goes to the least energy of those
+    that may still win.
 
     :param layout: limits of the commands.
     :param settings: horizon and noise.
@@ -56,9 +70,8 @@ class HybridPlanner:
         self._ddp = DdpPlanner(layout, settings.horizon, refining)
         self._spread = settings.spread
         self._shape = shaping(settings)
-        # From a twentieth of the spread to all of it; to make these anew takes 0.5 ms.
-        self._scale = {count: torch.logspace(-1.3, 0.0, count) for count in (
-            self._proposing.samples, self._proposing.cold_samples)}
+        self._splines = splining(settings.horizon, _KNOTS)
+        self._pushes = colouring(settings.horizon, _COLOUR)
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -76,41 +89,82 @@ class HybridPlanner:
         """
         check(self._ddp.layout, start, problem, warm, generator)
         objective = self._ddp.objective(problem, start, generator)
-        count = self._proposing.cold_samples if warm is None else self._proposing.samples
+        start = start.clone()
+        if warm is None:
+            return self._explore(start, objective, budget, generator)
         courses, rejected = self._ddp.proposals(
-            start.clone(), warm, objective, self._noise(count, start, generator),
-            self._proposing.starts if warm is None else 1)
+            start, warm, objective, self._around(self._proposing.samples, start, generator), 1)
         if not courses:
-            raise PlanError(f'none of {rejected} proposals has a finite energy; hold the safe '
-                            'command and check state, world model and critic')
-        return to_plan(self._refine(courses, objective, budget), objective, rejected)
+            raise _nothing(rejected)
+        return to_plan(self._ddp.refine(courses[0], objective, budget), objective, rejected)
 
-    def _noise(self, count: int, start: Tensor, generator: torch.Generator) -> Tensor:
+    def _explore(self, start: Tensor, objective: Objective, budget: Budget,
+                 generator: torch.Generator) -> Plan:
+        """Find the best of several valleys, without a previous plan."""
+        counts = [min(_FIRST, self._proposing.cold_samples)]
+        counts.append(self._proposing.cold_samples - counts[0])
+        pool, made, energies, rejected = list[Descent](), list[int](), list[float](), 0
+        while len(energies) <= budget.iterations and not (
+                len(energies) > 1 and budget.expired()):
+            at = _next(pool, made)
+            if counts and (at is None or len(energies) > _LEAD):
+                # A second batch of none would try nothing new.
+                courses, lost = self._wide(counts.pop(0), start, objective, generator,
+                                           self._proposing.starts if pool else 1)
+                counts = [count for count in counts if count]
+                pool += [self._ddp.begin(course, objective) for course in courses]
+                made += [0] * len(courses)
+                rejected += lost
+                energies[-1:] = [min(one.course.energy for one in pool)] if pool else []
+            elif at is None:
+                break
+            else:
+                pool[at] = self._ddp.step(pool[at], objective)
+                made[at] += 1
+                energies.append(min(one.course.energy for one in pool))
+        if not pool:
+            raise _nothing(rejected)
+        return to_plan(Refined(
+            min((one.course for one in pool), key=lambda one: one.energy), len(energies) - 1,
+            sum(one.rejected for one in pool), tuple(energies)), objective, rejected)
+
+    def _wide(self, count: int, start: Tensor, objective: Objective, generator: torch.Generator,
+              most: int) -> tuple[list[Course], int]:
+        """Propose what the previous plan would otherwise: see the class."""
         low, high = self._ddp.limits(start)
-        white = torch.randn(count, len(low), self._shape.shape[1], generator=generator,
-                            device=start.device, dtype=start.dtype)
-        scale = self._scale[count].to(start)
-        coloured = (white @ self._shape.to(start).T).mT
+        half, quarter = 0.5 * (high - low), count // 4
+        return self._ddp.proposals(start, None, objective, torch.cat([
+            self._around(count - 2 * quarter, start, generator),
+            half * _noise(self._pushes, quarter, start, len(half), generator).sign(),
+            half * _noise(self._splines, quarter, start, len(half), generator)]), most)
+
+    def _around(self, count: int, start: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw small to moderate noise."""
+        low, high = self._ddp.limits(start)
+        scale = torch.logspace(-1.3, 0.0, count).to(start)
+        coloured = _noise(self._shape, count, start, len(low), generator)
         return self._spread * scale[:, None, None] * 0.5 * (high - low) * coloured
 
-    def _refine(self, courses: list[Course], objective: Objective, budget: Budget) -> Refined:
-        """Share the budget: first all get a part of it, then the best gets the rest."""
-        if len(courses) == 1:
-            return self._ddp.refine(courses[0], objective, budget)
-        share = replace(budget, iterations=max(1, budget.iterations // (len(courses) + 1)))
-        results = [self._ddp.refine(courses[0], objective, share)]
-        for course in courses[1:]:
-            if sum(one.iterations for one in results) < budget.iterations:
-                if not budget.expired():
-                    results.append(self._ddp.refine(course, objective, share))
-        best = min(results, key=lambda one: one.course.energy)
-        left = budget.iterations - sum(one.iterations for one in results)
-        if left > 0 and not budget.expired():
-            results.append(self._ddp.refine(best.course, objective,
-                                            replace(budget, iterations=left)))
-        return Refined(min((one.course for one in results), key=lambda one: one.energy),
-                       sum(one.iterations for one in results),
-                       sum(one.rejected for one in results),
-                       # The best of all so far, as one refinement after the other was made.
-                       tuple(accumulate((courses[0].energy, *(
-                           energy for one in results for energy in one.progress[1:])), min)))
+
+def _next(pool: list[Descent], made: list[int]) -> int | None:
+    """Say whose turn it is: newcomers first, then the least energy of those that may yet win."""
+    alive = [at for at, one in enumerate(pool) if not one.ended]
+    newcomers = [at for at in alive if made[at] < _TRIAL]
+    if newcomers:
+        return newcomers[0]
+    least = min((one.course.energy for one in pool), default=0.0)
+    able = [at for at in alive
+            if pool[at].course.energy - _HOPE * pool[at].gained <= least]
+    return min(able, key=lambda at: pool[at].course.energy, default=None)
+
+
+def _noise(shape: Tensor, count: int, like: Tensor, size: int,
+           generator: torch.Generator) -> Float[Tensor, 'K T A']:
+    white = torch.randn(count, size, shape.shape[1], generator=generator, device=like.device,
+                        dtype=like.dtype)
+    return (white @ shape.to(like).T).mT
+
+
+def _nothing(rejected: int) -> PlanError:
+    return PlanError(f'none of {rejected} proposals has a finite energy; hold the safe '
+                     'command and check state, world model and critic')

@@ -52,7 +52,7 @@ class Sample:
     cost: float
 
 
-def cold(ready: Bench, competitors: Sequence[Competitor], starts: int,
+def cold(ready: Bench, competitors: Sequence[Competitor], starts: int, seed: int,
          tell: Callable[[], None], enough_s: float = ENOUGH_S) -> list[Sample]:
     """
     Plan from each start with growing budgets, all competitors in turn.
@@ -60,12 +60,13 @@ def cold(ready: Bench, competitors: Sequence[Competitor], starts: int,
     Budgets double until one takes longer than ``enough_s``.
 
     :param starts: how many.
+    :param seed: of the starts.
     :param tell: called after each start.
     """
     layout, horizon = ready.manifest.layout, ready.system.horizon
     planners = [(one, one.make(layout, horizon)) for one in competitors]
     samples: list[Sample] = []
-    for number, place in enumerate(starting_positions(ready.system, starts)):
+    for number, place in enumerate(starting_positions(ready.system, starts, seed)):
         start = torch.tensor([*place, *([0.0] * len(place))], dtype=torch.float32)
         if number == 0:  # the first call of all loads what a library loads late
             for _, planner in planners:

@@ -55,8 +55,8 @@ def main(arguments: Sequence[str]) -> int:
             for system in chosen(settings.systems):
                 bar = progress.add_task(system.name, total=2 * settings.starts + 1)
                 if system.name not in results.systems:
-                    found = measured(system, competitors, settings.starts, settings.ticks,
-                                     Training(), partial(progress.advance, bar))
+                    found = measured(system, competitors, settings.starts, settings.seed,
+                                     settings.ticks, Training(), partial(progress.advance, bar))
                     results = replace(results, systems={**results.systems, system.name: found})
                     if settings.json is not None:
                         keep(settings.json, results)
@@ -68,21 +68,22 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def measured(system: System, competitors: Sequence[Competitor], starts: int, ticks: int,
-             training: Training, tell: Callable[[], None]) -> SystemResult:
+def measured(system: System, competitors: Sequence[Competitor], starts: int, seed: int,
+             ticks: int, training: Training, tell: Callable[[], None]) -> SystemResult:
     """
     Train a model of one system and compare the planners on it.
 
+    :param seed: of the starts, and of motion and learning.
     :param tell: called when training is done, and after each start of both experiments.
     """
     began_s = time.perf_counter()
-    model = trained(system, training)
+    model = trained(system, training, seed)
     training_s = time.perf_counter() - began_s
     tell()
     ready = bench(system, model.dynamics)
     ticks = min(ticks, system.ticks)
-    samples = cold(ready, competitors, starts, tell)
-    loops = receding(ready, competitors, starts, ticks, tell)
+    samples = cold(ready, competitors, starts, seed, tell)
+    loops = receding(ready, competitors, starts, seed, ticks, tell)
     return SystemResult(
         system.robot, system.task, system.horizon, ticks, ready.manifest.period_s,
         ready.manifest.layout.states, model.one_step, model.long, round(training_s, 1),

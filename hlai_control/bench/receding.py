@@ -91,11 +91,12 @@ class Drive:
                     median(seconds), max(seconds), self.without)
 
 
-def receding(ready: Bench, competitors: Sequence[Competitor], starts: int, ticks: int,
-             tell: Callable[[], None]) -> list[Loop]:
+def receding(ready: Bench, competitors: Sequence[Competitor], starts: int, seed: int,
+             ticks: int, tell: Callable[[], None]) -> list[Loop]:
     """
     Drive from each start, one tick of each competitor in turn.
 
+    :param seed: of the starts.
     :param ticks: length of each closed loop.
     :param tell: called after each start.
     """
@@ -105,7 +106,7 @@ def receding(ready: Bench, competitors: Sequence[Competitor], starts: int, ticks
     simulators = [Simulator(ready.manifest, 0) for _ in taking_part]
     loops: list[Loop] = []
     try:
-        for number, place in enumerate(starting_positions(ready.system, starts)):
+        for number, place in enumerate(starting_positions(ready.system, starts, seed)):
             drives = []
             for one, planner, simulator in zip(taking_part, planners, simulators, strict=True):
                 simulator.delay_ticks = 0

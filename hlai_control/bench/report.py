@@ -67,7 +67,8 @@ def markdown(results: Results, path: Path) -> str:
         + ', '.join(f'{name} {version}' for name, version in facts['versions'].items()) + '.', '',
         'Every planner sees the same world model (4 members, trained offline on random motion), '
         'minimises the same energy, and starts from the same places; all take turns, start by '
-        'start and tick by tick. One call is one state step of the model; each reverse pass '
+        f'start and tick by tick; places and models are those of seed {results.settings["seed"]}. '
+        'One call is one state step of the model; each reverse pass '
         'through it counts two more. Intervals are 95 %, bootstrapped over the starts.', '']
     lines += _targets(results)
     for name, system in results.systems.items():

@@ -104,15 +104,17 @@ def chosen(names: str) -> tuple[System, ...]:
     return tuple(valid[name] for name in dict.fromkeys(wanted))
 
 
-def starting_positions(system: System, count: int) -> list[Vector]:
+def starting_positions(system: System, count: int, seed: int) -> list[Vector]:
     """
     Draw where motion starts, but for places where the task would be solved already.
 
     The first ones are the same for any count.
+
+    :param seed: of the places.
     """
     manifest = load_robot(system.robot)
     solved, found = load_task(system.task, manifest).solved, list[Vector]()
-    random = np.random.default_rng(2026)
+    random = np.random.default_rng(seed)
     while len(found) < count:
         place = system.starts[len(found) % len(system.starts)].draw(random)
         state = dict.fromkeys(manifest.layout.states, 0.0)

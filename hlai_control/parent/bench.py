@@ -27,7 +27,7 @@ from hlai_control.errors import UsageError
 from hlai_control.parent.arguments import choice, split, whole
 from hlai_control.parent.processes import die_with_parent
 
-KEYS = ('json', 'starts', 'ticks', 'systems', 'peers')
+KEYS = ('json', 'starts', 'seed', 'ticks', 'systems', 'peers')
 # What is compared with: distributions, and the modules that must be found.
 PEERS = ('pytorch-mppi', 'torchrl', 'stable-worldmodel')
 MODULES = ('pytorch_mppi', 'torchrl', 'tensordict', 'stable_worldmodel', 'gymnasium', 'loguru')
@@ -42,6 +42,7 @@ class BenchSettings:
 
     :param json: results file; None: print only.
     :param starts: starts of each system.
+    :param seed: of the starts, and of the motion that the world models learn from.
     :param ticks: length of each closed loop, at most.
     :param systems: names joined by commas; empty: all.
     :param peers: whether other packages' planners take part.
@@ -49,13 +50,14 @@ class BenchSettings:
 
     json: Path | None
     starts: int
+    seed: int
     ticks: int
     systems: str
     peers: bool
 
     def identity(self) -> dict[str, object]:
         """Return what systems must share to stand in one file."""
-        return {'starts': self.starts, 'ticks': self.ticks, 'peers': self.peers}
+        return {'starts': self.starts, 'seed': self.seed, 'ticks': self.ticks, 'peers': self.peers}
 
 
 def read_arguments(arguments: Sequence[str]) -> BenchSettings:
@@ -74,6 +76,7 @@ def read_arguments(arguments: Sequence[str]) -> BenchSettings:
     systems = own.get('systems', '')
     chosen(systems)
     return BenchSettings(json=path, starts=whole(own, 'starts', 20, 1, 1000),
+                         seed=whole(own, 'seed', 2026, 0, 20_000),
                          ticks=whole(own, 'ticks', 25, 1, 1000), systems=systems,
                          peers=choice(own, 'peers', 'yes', ('yes', 'no')) == 'yes')
 
