@@ -28,7 +28,6 @@ from hlai_control.protocols import Problem
 from hlai_control.settings import DdpSettings, HybridSettings, PlannerSettings
 from hlai_control.types import Budget, Plan
 
-
 # Without a previous plan: proposals before the first refinement, and refinements of their best
 # before all others are proposed.
 _FIRST, _LEAD = 16, 4
