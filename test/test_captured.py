@@ -14,6 +14,7 @@
 
 """A captured search: the same plan as without, and new weights where the old ones were."""
 
+from devices import Tape
 from problems import random_ensemble, SWING
 import pytest
 import torch
@@ -23,6 +24,9 @@ from toys import CARTPOLE
 
 from hlai_control.actor.captured import CapturedPlanner
 from hlai_control.actor.cem import CemPlanner
+from hlai_control.actor.device_adjoint import DeviceAdjointPlanner
+from hlai_control.actor.device_ddp import DeviceDdpPlanner
+from hlai_control.actor.device_hybrid import DeviceHybridPlanner
 from hlai_control.actor.icem import IcemPlanner
 from hlai_control.actor.mppi import MppiPlanner
 from hlai_control.critic.value import ValueNetwork
@@ -57,6 +61,33 @@ def test_the_plan_is_the_same_to_the_last_bit(kind):
         assert torch.equal(one.states, other.states)
         assert one.energy == other.energy
         assert one.iterations == other.iterations
+
+
+@pytest.mark.parametrize('planner', [
+    CemPlanner(CARTPOLE, SETTINGS), IcemPlanner(CARTPOLE, SETTINGS),
+    MppiPlanner(CARTPOLE, SETTINGS), DeviceDdpPlanner(CARTPOLE, 6),
+    DeviceHybridPlanner(CARTPOLE, PlannerSettings(horizon=6)),
+    DeviceAdjointPlanner(CARTPOLE, 6)], ids=lambda one: type(one).__name__)
+def test_a_recording_goes_on_with_new_weights_and_states(planner, monkeypatch):
+    # Compiled loops are for the CPU alone: what they do could not be recorded.
+    monkeypatch.setattr('hlai_control.world_model.ensemble._FEW', 0)
+    case, captured = problem(), CapturedPlanner(planner, Tape.record)
+    one = other = None
+    draws, energies = (random(), random()), set[float]()
+    for tick in range(6):
+        if tick == 3:
+            weights = random_ensemble()
+            with torch.no_grad():
+                weights.coefficients.mul_(2.0)
+            case.dynamics.load(weights.export())
+            recorded = captured.recorded
+        state = (1.0 - 0.1 * tick) * HANGING
+        one = planner.plan(state, case, one, Budget(2), draws[0])
+        other = captured.plan(state, case, other, Budget(2), draws[1])
+        assert torch.equal(one.actions, other.actions) and one.progress == other.progress
+        energies.add(one.energy)
+    assert captured.recorded == recorded <= 2, 'cold and warm, and nothing else'
+    assert len(energies) == 6
 
 
 def test_what_cannot_be_planned_is_an_error_all_the_same():
