@@ -17,7 +17,7 @@
 
 from dataclasses import replace
 from functools import cache
-from math import nan, pi
+from math import pi
 
 from problems import CartPole, HORIZON, LastStage, LINEAR, QUADRATIC, START, total_energy
 import pytest
@@ -38,7 +38,6 @@ from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.constraints import TaskConstraints
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.spec import CostSpec, TermSpec
-from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
 from hlai_control.protocols import Planner, Problem
 from hlai_control.settings import (
@@ -315,23 +314,6 @@ def test_time_is_kept_and_what_is_left_is_reported():
     assert late.violation == pytest.approx(float(left) * (1.0 if 'speed' in late.violated
                                                           else 40.0))
     assert not late.feasible
-
-
-def test_a_constraint_that_is_not_a_number_is_never_satisfied():
-    class Broken:
-        names, units, of_state = ('broken',), (1.0,), (False,)
-
-        def __init__(self, beyond):
-            self.beyond = beyond
-
-        def values(self, state, action, previous):
-            return torch.where(action < self.beyond, nan, -1.0)
-
-    found = plan(MAKERS['icem'], replace(FREE, constraints=Broken(-2.0)), iterations=20)
-    assert float(found.actions.min()) >= -2.0 and found.rejected > 0
-    for name in MAKERS:
-        with pytest.raises(PlanError, match='none of'):
-            plan(MAKERS[name], replace(FREE, constraints=Broken(99.0)))
 
 
 def test_the_carried_robot_has_one_name_for_each_coordinate():
