@@ -141,9 +141,11 @@ def test_every_planner_comes_to_the_known_optimum(name):
     assert float(measured(found.actions, BOUND).max()) <= 2.0 * settings.tolerance
     assert found.feasible and found.violated == '' and found.violation == 0.0
     assert found.states.shape == (HORIZON + 1, 2) and found.iterations <= 200
+    assert float(found.multipliers.min()) >= 0.0
     if GAPS[name] < 1e-3:
         torch.testing.assert_close(found.actions, actions, rtol=0.0, atol=1e-3)
         assert found.iterations < 200  # it knew when to stop
+        assert (found.multipliers.sum(dim=0) > 0.0).all()  # each constraint is felt somewhere
 
 
 @pytest.mark.parametrize('discount', [1.0, 0.9])
