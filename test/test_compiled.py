@@ -160,7 +160,8 @@ def test_a_gradient_that_is_not_a_number_gives_no_step():
     gradient[1, 0] = nan
     steps, gains = np.empty((horizon, 1)), np.empty((horizon, 1, size))
     limit = np.ones((horizon, 1))
-    assert riccati.recursion(forward, gradient, hessian, -limit, limit, 0.0, steps, gains)
+    assert np.isnan(riccati.recursion(forward, gradient, hessian, -limit, limit, 0.0, steps,
+                                      gains))
     assert np.isfinite(steps[1:]).all() and np.isnan(steps[0]).all()
 
 

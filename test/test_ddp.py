@@ -37,7 +37,7 @@ import torch
 from toys import CARTPOLE, MASS
 
 from hlai_control.actor.ddp import DdpPlanner, follow
-from hlai_control.actor.feedback import box_qp
+from hlai_control.actor.feedback import backward, box_qp
 from hlai_control.actor.objective import MeanDynamics, Objective
 from hlai_control.errors import PlanError
 from hlai_control.protocols import Dynamics, Planner, Problem
@@ -107,6 +107,20 @@ def test_ends_where_no_first_order_gain_is_left(make, settings):
     gradient = slope(HANGING, found.actions, Problem(imagined, SWING, None, 0.98))
     assert optimality_gap(found.actions, gradient, -10.0, 10.0) < 2e-3
     assert found.iterations < 300
+
+
+def test_the_full_step_of_a_quadratic_problem_gains_what_was_promised():
+    planner = DdpPlanner(WIDE, HORIZON)
+    objective = planner.objective(Problem(LINEAR, QUADRATIC, LastStage(), 1.0), START,
+                                  torch.Generator())
+    course = planner.proposals(START, None, objective)[0][0]
+    local = objective.expansion(course.states, course.actions,
+                                objective.weights(course.states, course.actions))
+    limit = np.full((HORIZON, 1), 100.0)
+    promised = backward(*local, -limit, limit, 0.0).promised
+    refined = planner.refine(course, objective, Budget(1))
+    assert promised == pytest.approx(refined.course.energy - course.energy, rel=1e-9)
+    assert promised < 0.0
 
 
 def test_energy_never_rises_with_the_budget():

@@ -36,6 +36,8 @@ Array = np.ndarray
 
 # Damping after a failure: from none to the first, then by the factor, up to the last.
 FIRST, FACTOR, LAST = 1e-2, 10.0, 1e6
+# A full step that gains this share of what the quadratic model promised is taken at once.
+KEPT = 0.5
 # How often in all a step is looked for anew with other weights of the scenarios, not damped.
 _ANEW = 20
 # A refinement that gains less than this, as a fraction of the energy, was the last one.
@@ -102,7 +104,8 @@ class DdpPlanner:
     Each refinement differentiates the world model at all steps in one call
     and the costs twice in another (their Hessians projected to be positive
     semi-definite, ``objective.py``), solves the quadratic problem within the
-    limits (``feedback.py``), and rolls out all step sizes as one batch. The
+    limits (``feedback.py``), and rolls out the full step. Unless that gains
+    half of what was promised, all shorter ones are, too, as one batch. The
     best one is kept if it is better than what there was; if none is, the next
     refinement is damped more (Levenberg-Marquardt).
 
@@ -258,11 +261,27 @@ class DdpPlanner:
 
     def _search(self, course: Course, policy: Policy,
                 objective: Objective) -> tuple[Course | None, int]:
-        """Roll out all step sizes at once; return the best, and how many are not finite."""
+        """
+        Try the full step; unless it keeps what it promised, all others at once, too.
+
+        :returns: the best, and how many are not finite.
+        """
+        full, lost = self._try(course, policy, self._sizes[:1], objective)
+        if full is not None and full.energy - course.energy <= KEPT * policy.promised:
+            return full, 0
+        other, more = self._try(course, policy, self._sizes[1:], objective)
+        found = [one for one in (full, other) if one is not None]
+        return min(found, key=lambda one: one.energy, default=None), lost + more
+
+    def _try(self, course: Course, policy: Policy, sizes: Tensor,
+             objective: Objective) -> tuple[Course | None, int]:
+        """Roll out step sizes as one batch; return the best, and how many are not finite."""
+        if not len(sizes):
+            return None, 0
         like = course.actions
         forward = torch.from_numpy(policy.feedforward).to(like)
         split = torch.from_numpy(policy.feedback).to(like)
-        sizes = self._sizes.to(like)
+        sizes = sizes.to(like)
         base = course.actions + sizes[:, None, None] * forward
         actions, states = follow(course.states[0, 0], base, course.states[:, :-1], split,
                                  torch.ones_like(sizes), self.limits(like), objective)

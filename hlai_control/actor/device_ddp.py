@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 import torch
 from torch import Tensor
 
-from hlai_control.actor.ddp import FACTOR, FIRST, follow, LAST, SETTLED
+from hlai_control.actor.ddp import FACTOR, FIRST, follow, KEPT, LAST, SETTLED
 from hlai_control.actor.device_riccati import device_backward, device_projected, Local
 from hlai_control.actor.given import shifted
 from hlai_control.actor.objective import (
@@ -169,7 +169,7 @@ class DeviceDdpPlanner(DevicePlanner):
         base = stand.actions + sizes[:, None, None] * policy.steps
         actions, states, energy, _, lost = self._tried(
             stand.states[0, 0], base, stand.states[:, :-1], policy.gains.unsqueeze(0),
-            torch.ones_like(sizes), objective)
+            torch.ones_like(sizes), objective, stand.energy + KEPT * policy.promised)
         going = ~stand.settled
         better = going & policy.convex & (energy <= stand.energy)
         damping = stand.damping
@@ -186,13 +186,14 @@ class DeviceDdpPlanner(DevicePlanner):
             stand.rejected + torch.where(going & policy.convex, lost, 0))
 
     def _tried(self, start: Tensor, base: Tensor, reference: Tensor, gains: Tensor,
-               closed: Tensor, objective: Objective
+               closed: Tensor, objective: Objective, enough: Tensor | float = -torch.inf
                ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        # The best of several trajectories: commands, states, energy, its index; how many lost.
+        # The first trajectory if that is enough, else the best: commands, states, energy, its
+        # index; how many lost.
         low, high = self._at_hand.like(start)[0].unbind()
         actions, states = follow(start, base, reference, gains, closed, (low, high), objective)
         energies = objective.energies(states, actions)
-        first = energies.argmin(dim=0, keepdim=True)
+        first = torch.where(energies[:1] <= enough, 0, energies.argmin(dim=0, keepdim=True))
         return (actions.index_select(0, first)[0], states.index_select(1, first)[:, 0],
                 energies.index_select(0, first)[0], first, torch.isinf(energies).sum())
 

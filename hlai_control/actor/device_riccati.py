@@ -51,11 +51,13 @@ class DevicePolicy:
     """
     a[t] = actions[t] + alpha steps[t] + gains[t] (s - states[t]).
 
+    :param promised: by how much the full step changes the quadratic model of F.
     :param convex: whether all steps had a minimum; if not, the rest means nothing.
     """
 
     steps: Float[Tensor, 'T A']
     gains: Float[Tensor, 'T A S']
+    promised: Float[Tensor, '']
     convex: Bool[Tensor, '']
 
 
@@ -71,6 +73,7 @@ def device_backward(local: Local, low: Float[Tensor, 'T A'], high: Float[Tensor,
     horizon, size, width = local.forward.shape
     eye = torch.eye(width - size, dtype=low.dtype, device=low.device)
     slope, curve = low.new_zeros(size), low.new_zeros(size, size)
+    promised = low.new_zeros(())
     convex = torch.ones((), dtype=torch.bool, device=low.device)
     steps, gains = list[Tensor](), list[Tensor]()
     for t in range(horizon - 1, -1, -1):
@@ -81,6 +84,7 @@ def device_backward(local: Local, low: Float[Tensor, 'T A'], high: Float[Tensor,
         mean = quu.diagonal().mean()
         bent = quu + damping * (mean + 1e-12) * eye
         step, free, fine = device_box_qp(bent, q[size:], low[t], high[t])
+        promised = promised + step @ (q[size:] + 0.5 * quu @ step)
         # Only free components feed back; the others keep to their limit.
         gain = -free.unsqueeze(-1) * solve(_masked(bent, free), qux * free.unsqueeze(-1))[0]
         slope = q[:size] + gain.mT @ (quu @ step + q[size:]) + qux.mT @ step
@@ -90,7 +94,7 @@ def device_backward(local: Local, low: Float[Tensor, 'T A'], high: Float[Tensor,
         steps.append(step)
         gains.append(gain)
     made = torch.stack(steps[::-1]), torch.stack(gains[::-1])
-    return DevicePolicy(*made, convex & torch.isfinite(made[0]).all()
+    return DevicePolicy(*made, promised, convex & torch.isfinite(made[0]).all()
                         & torch.isfinite(made[1]).all())
 
 

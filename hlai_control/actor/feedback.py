@@ -33,10 +33,12 @@ class Policy:
     :param feedforward: the full step, within the limits.
     :param feedback: gains on each member's deviation; a row at an active
         limit is zero.
+    :param promised: by how much the full step changes the quadratic model of F.
     """
 
     feedforward: Float64[Array, 'T A']
     feedback: Float64[Array, 'E T A S']
+    promised: float
 
 
 def backward(slopes: Slopes, curvatures: Curvatures, low: Float64[Array, 'T A'],
@@ -65,12 +67,13 @@ def backward(slopes: Slopes, curvatures: Curvatures, low: Float64[Array, 'T A'],
     gradient[-1] += _last(slopes.last_gradient, size) @ step
     hessian[-1] += step.T @ _last_curve(curvatures.last_hessian, size) @ step
     steps, gains = np.empty((horizon, actions)), np.empty((horizon, actions, states))
-    if not riccati.recursion(forward, gradient, hessian, low, high, damping, steps, gains):
+    promised = riccati.recursion(forward, gradient, hessian, low, high, damping, steps, gains)
+    if promised == np.inf:
         return None
     if not (np.isfinite(steps).all() and np.isfinite(gains).all()):
         return None
     split = gains.reshape(horizon, actions, members, size).transpose(2, 0, 1, 3)
-    return Policy(steps, split)
+    return Policy(steps, split, promised)
 
 
 def box_qp(hessian: Float64[Array, 'A A'], gradient: Float64[Array, ' A'],

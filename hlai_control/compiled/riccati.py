@@ -32,7 +32,7 @@ _ZERO = 1e-12
 
 @kept
 def recursion(forward: Array, gradient: Array, hessian: Array, low: Array, high: Array,
-              damping: float, steps: Array, gains: Array) -> bool:
+              damping: float, steps: Array, gains: Array) -> float:
     """
     Solve the local problem from its end; see ``feedback.backward``.
 
@@ -41,13 +41,15 @@ def recursion(forward: Array, gradient: Array, hessian: Array, low: Array, high:
     :param hessian: T N N, the same.
     :param steps: T A, filled in.
     :param gains: T A S, filled in.
-    :returns: false if some step is not convex.
+    :returns: by how much the full steps change the quadratic model; infinite if some step is
+        not convex.
     """
     horizon, states, width = forward.shape
     actions = width - states
     slope, curve = np.zeros(states), np.zeros((states, states))
     q, qq, half = np.empty(width), np.empty((width, width)), np.empty((states, width))
     bent, free = np.empty((actions, actions)), np.empty(actions, np.bool_)
+    change = 0.0
     for t in range(horizon - 1, -1, -1):
         expand(forward[t], gradient[t], hessian[t], slope, curve, q, qq, half)
         mean = 0.0
@@ -59,10 +61,14 @@ def recursion(forward: Array, gradient: Array, hessian: Array, low: Array, high:
             if damping:
                 bent[a, a] += damping * (mean + 1e-12)
         if not box_qp(bent, q[states:], low[t], high[t], steps[t], free):
-            return False
+            return np.inf
         feed_back(bent, qq, free, gains[t])
+        for a in range(actions):
+            change += q[states + a] * steps[t, a]
+            for b in range(actions):
+                change += 0.5 * steps[t, a] * qq[states + a, states + b] * steps[t, b]
         look_back(q, qq, steps[t], gains[t], slope, curve)
-    return True
+    return change
 
 
 @part
