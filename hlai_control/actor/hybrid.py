@@ -30,10 +30,10 @@ from hlai_control.types import Budget, Plan
 
 # Without a previous plan: proposals before the first refinement, and refinements of their best
 # before all others are proposed.
-_FIRST, _LEAD = 16, 4
+_FIRST, _LEAD = 16, 1
 # Refinements that each of the others gets, and by how many times what its last one gained it
 # may be behind to get more.
-_TRIAL, _HOPE = 2, 4.0
+_TRIAL, _HOPE = 1, 4.0
 # Control points of wide splines, and the spectrum's exponent where commands are at the limits.
 _KNOTS, _COLOUR = 4, 3.0
 
@@ -131,11 +131,11 @@ class HybridPlanner:
               most: int) -> tuple[list[Course], int]:
         """Propose what the previous plan would otherwise: see the class."""
         low, high = self._ddp.limits(start)
-        half, quarter = 0.5 * (high - low), count // 4
+        wide, quarter = 0.5 * min(1.0, 2.0 * self._spread) * (high - low), count // 4
         return self._ddp.proposals(start, None, objective, torch.cat([
             self._around(count - 2 * quarter, start, generator),
-            half * _noise(self._pushes, quarter, start, len(half), generator).sign(),
-            half * _noise(self._splines, quarter, start, len(half), generator)]), most)
+            wide * _noise(self._pushes, quarter, start, len(wide), generator).sign(),
+            wide * _noise(self._splines, quarter, start, len(wide), generator)]), most)
 
     def _around(self, count: int, start: Tensor, generator: torch.Generator) -> Tensor:
         """Draw small to moderate noise."""
