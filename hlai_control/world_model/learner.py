@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.layout import Layout
+from hlai_control.learning.crew import Alone, Crew
 from hlai_control.learning.replay import Replay
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
@@ -48,12 +49,14 @@ class WorldModelLearner:
     :param layout: the robot.
     :param settings: sizes, learning rate, ridge.
     :param generator: draws initial weights and batches.
+    :param crew: the processes that train it together; None: this one alone.
     """
 
     def __init__(self, layout: Layout, settings: WorldModelSettings,
-                 generator: torch.Generator) -> None:
+                 generator: torch.Generator, crew: Crew | None = None) -> None:
         """Begin with an untrained ensemble and an empty memory."""
         self._settings, self._generator = settings, generator
+        self._crew = Alone() if crew is None else crew
         self._count, self._dt = len(layout.positions), layout.period_s
         self._turns = torch.tensor(layout.angle + (False,) * self._count)
         self._dynamics = EnsembleDynamics(layout, settings, generator)
@@ -104,10 +107,12 @@ class WorldModelLearner:
         """
         members, batch = self._settings.members, self._settings.batch
         rows = self.replay.sample(members * batch, self._generator)
-        loss = self._loss(*(part.view(members, batch, -1)
+        loss = self._loss(*(self._crew.part(part.view(members, batch, -1), 1)
                             for part in (rows.state, rows.action, rows.next_state)))
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._crew.average([parameter.grad for parameter in self._dynamics.parameters()
+                            if parameter.grad is not None])
         self._optimiser.step()
         self._fitted = False
         return loss.item()
@@ -132,7 +137,7 @@ class WorldModelLearner:
     @torch.no_grad()
     def _fit(self) -> None:
         # Ridge regression, in float64: the regressors are far from orthogonal.
-        dynamics, rows = self._dynamics, self._rows()
+        dynamics, rows = self._dynamics, self._own(self._rows())
         middle = self._middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
@@ -141,10 +146,11 @@ class WorldModelLearner:
         for sign in set(signs):
             alike = [i for i in range(self._count) if signs[i] == sign]
             design = dynamics.design(hidden, columns, alike[0]).double()
-            gram = design.mT @ design
+            gram, right = design.mT @ design, design.mT @ targets[:, alike].double()
+            self._crew.total(gram)
+            self._crew.total(right)
             gram.diagonal(dim1=-2, dim2=-1).add_(self._settings.ridge)
-            found = torch.cholesky_solve(design.mT @ targets[:, alike].double(),
-                                         torch.linalg.cholesky(gram))
+            found = torch.cholesky_solve(right, torch.linalg.cholesky(gram))
             shape = dynamics.coefficients[:, alike].shape
             dynamics.coefficients[:, alike] = found.mT.reshape(shape).float()
 
@@ -157,6 +163,10 @@ class WorldModelLearner:
                  self.replay.sample(limit // 2, self._generator))
         return Batch(*(torch.cat(pair) for pair in zip(
             *((part.state, part.action, part.next_state) for part in parts), strict=True)))
+
+    def _own(self, rows: Batch) -> Batch:
+        return Batch(*(self._crew.part(part, 0)
+                       for part in (rows.state, rows.action, rows.next_state)))
 
     def _acceleration(self, state: Float[Tensor, '*B S'],
                       ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B n']:
