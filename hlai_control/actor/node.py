@@ -47,6 +47,7 @@ from hlai_control.graph import (
 from hlai_control.layout import STD_SUFFIX
 from hlai_control.learning.artefact import decode
 from hlai_control.learning.versions import tick_of
+from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.diagnostics import OK, WARN
 from hlai_control.ros.functions import CRITIC_KIND, unpack, WORLD_MODEL_KIND
@@ -55,7 +56,7 @@ from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import CONTROL, FUNCTION, learner
-from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
+from hlai_control.ros.signals import from_message, Signal, to_message
 from hlai_control.ros.stamp_clock import StampClock
 from hlai_control.ros.trajectories import PlanViews
 from hlai_control.settings import (

@@ -32,12 +32,13 @@ from hlai_control.layout import Layout
 from hlai_control.learning.journal import Journal
 from hlai_control.learning.pairing import Joined, Pairing
 from hlai_control.learning.versions import is_published, tick_of
+from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import lower_priority
 from hlai_control.ros.qos import learner
-from hlai_control.ros.signals import from_message, StampGate
+from hlai_control.ros.signals import from_message
 from hlai_control.settings import ScheduleSettings
 from hlai_control.types import Transition
 
