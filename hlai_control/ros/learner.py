@@ -183,8 +183,9 @@ class LearnerNode(ManagedNode):
 
     def _finish(self, tick: int) -> None:
         self._current = None
-        # In lockstep ticks count from 0, and so equal the transitions made.
-        if is_published(self.transitions, self.schedule):
+        # Lockstep's ticks count from 0 in every run, whatever was known before.
+        made = tick if self.run.lockstep else self.transitions
+        if is_published(made, self.schedule):
             self.publish_version(tick)
         self.diagnostics.fact('transitions', self.transitions)
         self.diagnostics.fact('updates', self.updates)

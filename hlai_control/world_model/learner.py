@@ -15,6 +15,7 @@
 
 """How the world model learns from the stream: features by gradient, coefficients exactly."""
 
+from collections.abc import Mapping
 from math import pi
 
 from jaxtyping import Float
@@ -117,6 +118,13 @@ class WorldModelLearner:
         self._fitted = False
         return loss.item()
 
+    @torch.no_grad()
+    def held_out_loss(self, rows: Batch) -> float:
+        """Return the training loss on rows that may never have been added; learn nothing."""
+        members = self.dynamics.members
+        return float(self._loss(*(part.expand(members, -1, -1) for part in (
+            rows.state, rows.action, rows.next_state))))
+
     def one_step_error(self, transition: Transition) -> Float[Tensor, ' S']:
         """
         Compare a transition with what the ensemble's mean predicted.
@@ -133,6 +141,28 @@ class WorldModelLearner:
             error = transition.next_state - ahead
             wrapped = torch.remainder(error + pi, 2.0 * pi) - pi
             return torch.where(self._turns, wrapped, error)
+
+    def progress(self) -> dict[str, Tensor]:
+        """Copy what training has changed, the memory of transitions and scales apart."""
+        copied = {f'dynamics.{name}': value for name, value in self._dynamics.export().items()}
+        for number, state in self._optimiser.state_dict()['state'].items():
+            copied |= {f'optimiser.{number}.{name}': value.clone()
+                       for name, value in state.items()}
+        return copied | {'generator': self._generator.get_state()}
+
+    def resume(self, progress: Mapping[str, Tensor]) -> None:
+        """Go on from a copy, the same transitions having been added; the same updates follow."""
+        self._dynamics.load({name.removeprefix('dynamics.'): value
+                             for name, value in progress.items()
+                             if name.startswith('dynamics.')})
+        steps: dict[int, dict[str, Tensor]] = {}
+        for name, value in progress.items():
+            if name.startswith('optimiser.'):
+                _, number, key = name.split('.')
+                steps.setdefault(int(number), {})[key] = value.clone()
+        self._optimiser.load_state_dict(self._optimiser.state_dict() | {'state': steps})
+        self._generator.set_state(progress['generator'])
+        self._fitted = True
 
     @torch.no_grad()
     def _fit(self) -> None:
