@@ -31,9 +31,11 @@ from hlai_control.actor.explore import Explorer
 from hlai_control.actor.inputs import AppliedCommands, FunctionInput
 from hlai_control.actor.objective import Objective
 from hlai_control.actor.planners import make_planner, PlanningSettings
+from hlai_control.actor.policy import PolicyNetwork
 from hlai_control.actor.rollout import roll_out
+from hlai_control.actor.seeded import ReactivePlanner, SeededPlanner
 from hlai_control.actor.stride import moved
-from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
+from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, REACTIVE
 from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.cost.constraints import task_constraints, TaskConstraints
 from hlai_control.cost.function import TaskCost
@@ -46,6 +48,7 @@ from hlai_control.layout import Layout
 from hlai_control.protocols import CostFunction, Planner, Problem
 from hlai_control.settings import (
     CriticSettings,
+    PolicySettings,
     ScheduleSettings,
     WorldModelSettings,
 )
@@ -63,6 +66,7 @@ class AgentSettings:
     world_model: WorldModelSettings
     critic: CriticSettings
     schedule: ScheduleSettings
+    policy: PolicySettings = PolicySettings()
 
 
 @dataclass(frozen=True)
@@ -105,9 +109,12 @@ class Agent:
             replace(layout, period_s=stride * layout.period_s), settings.world_model,
             generator(seed, 'world_model'))
         self._value = ValueNetwork(layout, settings.critic, generator(seed, 'critic'))
+        self._policy = PolicyNetwork(layout, settings.policy, generator(seed, 'policy'))
         self.model_like, self.critic_like = self._dynamics.export(), self._value.export()
+        self.policy_like = self._policy.export()
         self.models = FunctionInput(settings.schedule, lockstep)
         self.critics = FunctionInput(settings.schedule, lockstep)
+        self.policies = FunctionInput(settings.schedule, lockstep)
         self.costs: Scheduled[PublishedCost] = Scheduled()
         self.configurations: Scheduled[Configuration] = Scheduled()
         self._cost: CostFunction | None = None
@@ -162,6 +169,7 @@ class Agent:
             return ''
         needs = {'world_model': self.models.waits_for(tick),
                  'critic': self.critics.waits_for(tick),
+                 'policy': self.policies.waits_for(tick) if self._settings.schedule.acting else '',
                  'guard': '' if self.applied.ready(tick) else 'the command of the last tick'}
         return ', '.join(f'{name}: {text}' for name, text in needs.items() if text)
 
@@ -185,7 +193,13 @@ class Agent:
             self._ahead, self._curious if exploring else self._cost,
             self._value if self.critics.version else None, self._discount,
             self._settings.planning.risk, self._constraints, self.applied.last(tick))
-        engine = Engine(self._layout, self._dynamics, problem, self._planners[blind])
+        planner: Planner = self._planners[blind]
+        if not blind and self.policies.version:
+            if self._configuration.mode == REACTIVE:
+                planner = ReactivePlanner(self._policy)
+            elif self._settings.policy.propose:
+                planner = SeededPlanner(self._layout, planner, self._policy)
+        engine = Engine(self._layout, self._dynamics, problem, planner)
         exploring |= blind
         iterations = self._configuration.iterations or budget.iterations
         warm = None if self._warm is None else moved(
@@ -198,7 +212,11 @@ class Agent:
             self._warm = None
             return Answer(None, None, exploring, str(error))
         self.applied.expect(tick, self._warm.actions[0])
-        doing = 'planning' if self._warm.feasible else (
+        reacting = self._configuration.mode == REACTIVE
+        if reacting and not blind and self.policies.version:
+            return Answer(self._warm.actions[0], self._warm, False, 'reacting')
+        doing = ('planning: there is no policy to react with' if reacting
+                 else 'planning') if self._warm.feasible else (
             f'planning, but not within {self._warm.violated}')
         return Answer(self._warm.actions[0], self._warm, exploring,
                       'exploring' if exploring else doing)
@@ -239,6 +257,9 @@ class Agent:
                 self._ahead.load(model.tensors)
         if (critic := self.critics.advance(tick)) is not None:
             self._value.load(critic.tensors)
+        if self._settings.schedule.acting and (
+                policy := self.policies.advance(tick)) is not None:
+            self._policy.load(policy.tensors)
         cost = self.costs.advance(stamp_ns)
         configuration = self.configurations.advance(stamp_ns)
         if cost is not None:
