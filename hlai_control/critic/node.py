@@ -133,7 +133,9 @@ class CriticNode(LearnerNode):
 
     def updates_per_transition(self) -> int:
         """Return U; studying plans and the policy's updates, once per step, count as one."""
-        return self.schedule.critic_updates + self.schedule.acting if self._model_version > 0 else 0
+        if self._model_version == 0:
+            return 0
+        return self.schedule.critic_updates + self.schedule.acting
 
     def recall(self, joined: Joined) -> None:
         """Keep a transition of an earlier process until there is a cost."""
