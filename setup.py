@@ -68,6 +68,7 @@ setup(
         'PyYAML>=6',
         'jaxtyping>=0.2.36',
         'numba>=0.60',
+        'rosbags>=0.11',
     ],
     extras_require={
         'ros': ['ros-jazzy-rclpy', 'ros-jazzy-common-interfaces', 'ros-jazzy-rmw-fastrtps-cpp'],

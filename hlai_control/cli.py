@@ -25,10 +25,15 @@ HELP = """usage: hlai VERB [key:=value ...]
   up       start the whole graph and watch it
            robot:=cartpole task:=swingup mode:=realtime|lockstep
            real_time_factor:=1.0 stop_when:=solved timeout_s:=60 (of motion)
-           seed:=0 run_dir:=DIR domain:=N
+           seed:=0 run_dir:=DIR domain:=N model:=FILE (that hlai train has written)
   eval     run many independent lockstep runs through the same graph
            robot:=cartpole task:=swingup seeds:=10 first_seed:=0
            timeout_s:=30 (of motion, per run) json:=FILE
+  train    learn a world model from a recording (rosbag2), without the robot
+           bag:=FOLDER robot:=cartpole out:=trained/cartpole seed:=0
+           epochs:=200 patience:=20 (epochs without a better one)
+  export   write the transitions of a run as a recording (rosbag2, MCAP)
+           run:=FOLDER bag:=FOLDER robot:=cartpole
   bench planner
            compare planners, of other packages too, on the same learned models
            json:=FILE starts:=20 seed:=2026 ticks:=25 systems:=cartpole,arm peers:=yes|no
@@ -50,6 +55,16 @@ def _eval(arguments: Sequence[str]) -> int:
     return evaluate(arguments)
 
 
+def _train(arguments: Sequence[str]) -> int:
+    from hlai_control.parent.train import train
+    return train(arguments)
+
+
+def _export(arguments: Sequence[str]) -> int:
+    from hlai_control.parent.export import export
+    return export(arguments)
+
+
 def _bench(arguments: Sequence[str]) -> int:
     from hlai_control.parent.bench import bench
     return bench(arguments)
@@ -62,7 +77,8 @@ def _doctor(arguments: Sequence[str]) -> int:
 
 # Each verb imports what it needs, so that help and errors come at once.
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
-    'up': _up, 'eval': _eval, 'bench': _bench, 'doctor': _doctor}
+    'up': _up, 'eval': _eval, 'train': _train, 'export': _export, 'bench': _bench,
+    'doctor': _doctor}
 
 
 def main() -> int:

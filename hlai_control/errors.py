@@ -60,6 +60,10 @@ class ArtefactError(HlaiError):
     """A function artefact is damaged, or belongs to another robot or task."""
 
 
+class RecordingError(HlaiError):
+    """A recording cannot be read, or holds nothing to learn from."""
+
+
 class SignalError(HlaiError):
     """A message cannot be used; the text is the reason counted in diagnostics."""
 

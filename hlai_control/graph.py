@@ -82,6 +82,7 @@ SENSITIVITY = 'actor/plan/sensitivity'
 WORLD_MODEL = 'world_model/weights'
 SURPRISE = 'world_model/surprise'
 CRITIC = 'critic/weights'
+POLICY = 'critic/policy'
 ANTICIPATED = 'critic/anticipated'
 COST = 'cost/specification'
 TERMS = 'cost/terms'
@@ -105,6 +106,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec(SENSITIVITY, 'view', 'actor', ()),
     TopicSpec(WORLD_MODEL, 'function', 'world_model', ('actor', 'critic')),
     TopicSpec(CRITIC, 'function', 'critic', ('actor',)),
+    TopicSpec(POLICY, 'function', 'critic', ('actor',)),
     TopicSpec(COST, 'function', 'cost', ('actor', 'critic')),
     TopicSpec(CONFIGURATION, 'function', 'configurator', ('actor', 'cost')),
 )

@@ -45,6 +45,7 @@ class Layout:
     :param mirror_actions: A signs, see ``mirror_positions``.
     :param action_low: A lower command limits, in the actuator's unit.
     :param action_high: A upper command limits.
+    :param action_units: A units of the commands, ``'N m'``; empty: not told.
     :param noise_std: S expected standard deviations of the sensors; NaN
         marks a coordinate that no sensor measures.
     """
@@ -61,6 +62,7 @@ class Layout:
     action_low: tuple[float, ...]
     action_high: tuple[float, ...]
     noise_std: tuple[float, ...]
+    action_units: tuple[str, ...] = ()
 
     @property
     def rates(self) -> tuple[str, ...]:
@@ -71,6 +73,12 @@ class Layout:
     def states(self) -> tuple[str, ...]:
         """Names of the S = 2 n state coordinates, positions first."""
         return self.positions + self.rates
+
+    @property
+    def state_units(self) -> tuple[str, ...]:
+        """S units, positions first."""
+        units = tuple('rad' if angle else 'm' for angle in self.angle)
+        return units + tuple(unit + '/s' for unit in units)
 
     @property
     def state_size(self) -> int:

@@ -117,6 +117,14 @@ class ValueFunction(Protocol):
 
 
 @runtime_checkable
+class PolicyFunction(Protocol):
+    """Policy: a[t] = P(s[t]), within the limits; what planning would answer, without planning."""
+
+    def action(self, state: Float[Tensor, '*B S']) -> Float[Tensor, '*B A']:
+        """Answer states."""
+
+
+@runtime_checkable
 class ConstraintFunction(Protocol):
     """What a plan must keep to: g(s[t], a[t], a[t-1]) <= 0; nothing in it is learned."""
 

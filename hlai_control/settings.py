@@ -100,11 +100,33 @@ class WorldModelSettings(Settings):
 class CriticSettings(Settings):
     """Of the value function and its training."""
 
+    members: int = setting(3, 1, 16, 'Value networks E, each fitted to its own share of data.')
+    pessimism: float = setting(
+        0.0, 0.0, 10.0, "Standard deviations of the members' values that are added to their mean.")
+    trace: float = setting(
+        0.95, 0.0, 1.0, 'Lambda of TD(lambda) along imagined roll-outs; 0: one step, 1: all.')
     hidden: int = setting(48, 4, 1024, 'Units in each of the two hidden layers.')
     learning_rate: float = setting(2e-3, 1e-6, 1.0, 'Adam step size.')
     batch: int = setting(64, 1, 65536, 'Start states per update.')
     imagined_steps: int = setting(5, 1, 100, 'Length of imagined roll-outs [ticks].')
+    practised: int = setting(256, 1, 65536, 'Planned states per update on plans.')
     target_rate: float = setting(0.05, 1e-4, 1.0, 'Polyak rate of the target network.')
+
+
+@dataclass(frozen=True)
+class PolicySettings(Settings):
+    """Of the policy and its training (``actor/policy.py``, ``actor/policy_learner.py``)."""
+
+    hidden: int = setting(48, 4, 1024, 'Units in each of the two hidden layers.')
+    learning_rate: float = setting(2e-3, 1e-6, 1.0, 'Adam step size.')
+    batch: int = setting(32, 1, 65536, 'Start states per update.')
+    imagined_steps: int = setting(12, 1, 100, 'Length of imagined roll-outs [ticks].')
+    uncertainty: float = setting(
+        0.5, 0.0, 1e3, "Standard deviations of the members' costs that are added to their mean "
+        '(PPUU).')
+    propose: bool = choice(
+        False, (True, False), "Plans may begin from the policy's commands, where these cost less "
+        'than the previous plan.')
 
 
 # The planners by name (``actor/planners.py``).
@@ -242,10 +264,20 @@ class ScheduleSettings(Settings):
 
     updates: int = setting(5, 0, 10_000, 'World model updates U per transition.')
     critic_updates: int = setting(2, 0, 10_000, 'Critic updates per transition.')
+    plans: int = setting(0, 0, 1000, 'Plans per transition that critic and policy learn from.')
+    practice: int = setting(
+        6, 0, 10_000, 'Updates on such plans per transition, of critic and policy each.')
+    policy_updates: int = setting(
+        0, 0, 10_000, 'Updates of the policy by backprop through the world model per transition.')
     publish_every: int = setting(2, 1, 1000, 'Ticks P between published versions.')
     due_after: int = setting(2, 1, 1000, 'Ticks D until a version must be in use.')
     explore_ticks: int = setting(
         6, 1, 100_000, 'Transitions made at random before the first world model is used.')
+
+    @property
+    def acting(self) -> bool:
+        """Whether there is a policy at all: somebody teaches it."""
+        return self.plans > 0 or self.policy_updates > 0
 
 
 @dataclass(frozen=True)
@@ -297,6 +329,7 @@ GROUPS: dict[str, type[Settings]] = {
     'perception': PerceptionSettings,
     'world_model': WorldModelSettings,
     'critic': CriticSettings,
+    'policy': PolicySettings,
     'planner': PlannerSettings,
     'hybrid': HybridSettings,
     'ddp': DdpSettings,

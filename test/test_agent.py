@@ -23,7 +23,13 @@ from hlai_control.actor.agent import Agent, AgentSettings, Answer
 from hlai_control.actor.inputs import AppliedCommands
 from hlai_control.actor.planners import PlanningSettings
 from hlai_control.actor.rollout import energy, roll_out
-from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, RUN
+from hlai_control.configurator.configuration import (
+    Configuration,
+    EXPLORE,
+    HOLD,
+    REACTIVE,
+    RUN,
+)
 from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec
@@ -124,6 +130,30 @@ def test_lockstep_is_ready_when_versions_and_applied_commands_are_here():
     assert not agent.waits_for(8)
     assert _answer(agent, 8).reason == 'planning'
     assert agent.models.version == agent.critics.version == 6
+
+
+def test_reactive_is_the_policy_itself_once_there_is_one():
+    settings = replace(SETTINGS, schedule=replace(SETTINGS.schedule, policy_updates=1))
+    agent = Agent(LAYOUT, settings, 0, False)
+    agent.put_cost(PublishedCost(1, 0, COST))
+    agent.configurations.put(replace(GO, mode=REACTIVE))
+    agent.models.put(_model(agent, 4, 0.0))  # untrained: the state stays as it is, at rest
+    assert _answer(agent, 5).reason == 'planning: there is no policy to react with'
+    policy = {name: tensor + 0.5 for name, tensor in agent.policy_like.items()}
+    agent.policies.put(Artefact('policy', 6, policy))
+    answer = _answer(agent, 7)
+    assert answer.reason == 'reacting' and len(answer.plan.actions) == 1
+    assert agent.policies.version == 6
+    agent.configurations.put(replace(GO, version=2))
+    back = _answer(agent, 8)
+    assert back.reason == 'planning' and len(back.plan.actions) == 6
+
+
+def test_a_policy_that_is_taught_is_waited_for_in_lockstep():
+    for plans in (0, 1):
+        settings = replace(SETTINGS, schedule=replace(SETTINGS.schedule, plans=plans))
+        agent = Agent(LAYOUT, settings, 0, True)
+        assert ('policy' in agent.waits_for(8)) == (plans > 0)
 
 
 def test_real_time_is_always_ready():

@@ -27,7 +27,7 @@ from toys import CARTPOLE
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.errors import ArtefactError
 from hlai_control.files import write_atomic
-from hlai_control.learning.artefact import Artefact, decode, encode
+from hlai_control.learning.artefact import Artefact, decode, encode, Provenance
 from hlai_control.learning.storage import artefact_path, forget_old, newest_valid
 from hlai_control.settings import CriticSettings, WorldModelSettings
 from hlai_control.types import generator
@@ -57,11 +57,29 @@ def test_learned_functions_round_trip(make):
 @pytest.mark.parametrize(('field', 'value'), [
     ('robot', 'pendulum'), ('positions', ('pole.angle', 'cart.x')), ('actions', ('motor',)),
     ('period_s', 0.02), ('delay_ticks', 0), ('action_low', (-5.0,)), ('action_high', (5.0,)),
-    ('angle', (False, False))])
+    ('angle', (False, False)), ('invariant', (False, False)), ('mirror_positions', (1.0, -1.0)),
+    ('action_units', ('N m',))])
 def test_another_robot_is_refused_by_name(field, value):
-    shown = {'positions': 'states'}.get(field, field)
+    shown = {'positions': 'states', 'mirror_positions': 'mirror'}.get(field, field)
+    # Angles have another unit, and that is looked at first.
+    shown = {'angle': 'state_units'}.get(shown, shown)
     with pytest.raises(ArtefactError, match=f'{shown} is .*; valid: '):
         decode(DATA, replace(CARTPOLE, **{field: value}), 'world_model', LIKE)
+
+
+def test_where_it_comes_from_comes_back_and_refuses_nobody():
+    told = Provenance('ab' * 32, 1234, (('validation_error', 0.25),))
+    data = encode(Artefact('world_model', 7, LIKE, told), CARTPOLE)
+    assert decode(data, CARTPOLE, 'world_model', LIKE).provenance == told
+    header = data[8:8 + int.from_bytes(data[:8], 'little')].decode()
+    assert r'"normalisation":"[\"scale\"]"' in header
+    assert all(name in header for name in ('rad/s', 'action_low', 'period_s', 'delay_ticks'))
+
+
+def test_an_old_one_is_refused_by_its_schema():
+    old = DATA.replace(b'hlai_control/2', b'hlai_control/1')
+    with pytest.raises(ArtefactError, match="schema is 'hlai_control/1'; valid: 'hlai_control/2'"):
+        decode(old, CARTPOLE, 'world_model', LIKE)
 
 
 def test_another_kind_is_refused():

@@ -44,7 +44,7 @@ def test_round_trip(configuration):
 @pytest.mark.parametrize(('field', 'value', 'valid'), [
     ('version', True, 'int'), ('version', 1.0, 'int'), ('version', None, 'int'),
     ('from_ns', '0', 'int'), ('task', 5, 'str'), ('task', ['swingup'], 'str'),
-    ('mode', 'walk', 'run, explore, hold'), ('mode', '', 'run, explore, hold'),
+    ('mode', 'walk', 'run, explore, reactive, hold'), ('mode', '', 'run, explore, reactive, hold'),
     ('planner', 'psychic', 'hybrid, ddp'), ('planner', None, 'str'),
     ('horizon', -1, '0 .. 500'), ('horizon', 501, '0 .. 500'), ('horizon', 2.5, 'int'),
     ('iterations', -1, '0 .. 100'), ('iterations', 10 ** 30, '0 .. 100')])

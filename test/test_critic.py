@@ -26,7 +26,7 @@ from hlai_control.critic.learner import CriticLearner
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.protocols import ExpandableValue, ValueFunction
 from hlai_control.settings import CriticSettings
-from hlai_control.types import generator, Transition
+from hlai_control.types import generator, Plan, Transition
 from hlai_control.world_model.linear import LinearDynamics
 
 DISCOUNT = 0.9
@@ -120,8 +120,51 @@ def _updated(dynamics: LinearDynamics) -> dict[str, torch.Tensor]:
     return learner.value.export()
 
 
-def test_expansion_is_what_two_reverse_passes_find():
-    network = ValueNetwork(CARTPOLE, CriticSettings(hidden=8), generator(0, 'test'))
+def test_the_value_is_the_mean_of_the_members_and_a_share_of_their_spread():
+    state = torch.randn(7, 4, generator=torch.Generator().manual_seed(4))
+    for pessimism in (0.0, 2.0):
+        network = ValueNetwork(CARTPOLE, CriticSettings(members=4, pessimism=pessimism),
+                               generator(0, 'test'))
+        with torch.no_grad():
+            network.network.weight.normal_(generator=torch.Generator().manual_seed(5))
+            network.trust.fill_(0.5)
+            each = network.each(state)
+            assert each.shape == (4, 7)
+            spread = each.std(dim=0, correction=0)
+            torch.testing.assert_close(network.spread(state), spread, rtol=1e-3, atol=2e-4)
+            torch.testing.assert_close(network.value(state),
+                                       0.5 * (each.mean(dim=0) + pessimism * spread),
+                                       rtol=1e-3, atol=2e-4)
+
+
+def test_members_agree_where_there_is_data_and_not_far_from_it():
+    value = trained(LinearDynamics(0.8 * torch.eye(2), torch.zeros(2, 1)), 500).value
+    value.ceiling.fill_(1e6)  # above it all would agree
+    near = torch.stack([torch.linspace(-1.5, 1.5, 9), torch.zeros(9)], dim=-1)
+    with torch.no_grad():
+        assert float(value.spread(10.0 * near).mean()) > 5.0 * float(value.spread(near).mean())
+
+
+def test_plans_teach_the_value_of_what_they_do():
+    # s' = 0.8 s whatever is done: a plan of 3 steps from x costs x^2 (1 + 0.576 + 0.576^2).
+    learner = trained(LinearDynamics(0.8 * torch.eye(2), torch.zeros(2, 1)), 0)
+    draw = torch.Generator().manual_seed(6)
+    for _ in range(200):
+        begin = 4.0 * torch.rand(2, generator=draw) - 2.0
+        states = torch.stack([0.8 ** t * begin for t in range(4)])
+        learner.lessons.add(Plan(torch.zeros(3, 1), states, 0.0, 0.0, 1, 0))
+    for _ in range(500):
+        assert learner.practise() >= 0.0
+    x = torch.linspace(-1.5, 1.5, 7)
+    states = torch.stack([x, torch.zeros(7)], dim=-1)
+    torch.testing.assert_close(learner.value.untempered(states), x.square() / (1 - 0.576),
+                               rtol=0.1, atol=0.06 * float(learner.value.unit))
+
+
+@pytest.mark.parametrize('pessimism', [0.0, 0.8])
+def test_expansion_is_what_two_reverse_passes_find(pessimism):
+    network = ValueNetwork(CARTPOLE, CriticSettings(hidden=8, pessimism=pessimism),
+                           generator(0, 'test'))
     draw = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -133,8 +176,8 @@ def test_expansion_is_what_two_reverse_passes_find():
     network = network.double()
     assert isinstance(network, ExpandableValue)
     state = 2.0 * torch.randn(40, 4, generator=draw).double()
-    below = network.untempered(state) < 3.0
-    assert 5 < int(below.sum()) < 35  # on both sides of the ceiling
+    below = network.each(state) < 3.0
+    assert 15 < int(below.sum()) < 105  # on both sides of the ceiling
     with torch.no_grad():
         gradient, hessian = network.expansion(state)
     expected = gradient_and_hessian(network.value, state)

@@ -21,7 +21,8 @@ import sys
 import pytest
 from sources import imports, module_name, PACKAGE, python_files, relative
 
-PURE_ROOMS = ('perception', 'world_model', 'cost', 'critic', 'actor', 'learning')
+PURE_ROOMS = ('perception', 'world_model', 'cost', 'critic', 'actor', 'learning', 'recordings',
+              'training')
 PURE_FILES = ('engine', 'types', 'protocols', 'settings', 'layout', 'errors', 'graph')
 IMPURE = ('rclpy', 'pybullet', 'pybullet_data', 'time', 'random', 'datetime', 'threading',
           'multiprocessing', 'hlai_control.ros', 'hlai_control.robots.simulator')

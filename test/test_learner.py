@@ -145,3 +145,28 @@ def test_refuses_what_cannot_be_learned_from():
     with pytest.raises(SignalError):
         learner.add(Transition(torch.zeros(2), torch.tensor([float('inf')]), torch.zeros(2)))
     assert all(bool(torch.isfinite(part).all()) for part in learner.dynamics.export().values())
+
+
+def test_a_long_rest_does_not_make_it_forget_how_it_moves():
+    learner = WorldModelLearner(CARTPOLE, WorldModelSettings(window=128), generator(0, 'test'))
+    draw = torch.Generator().manual_seed(5)
+    unseen = cartpole_data(100, seed=2)
+
+    def unexplained() -> torch.Tensor:
+        assert learner.dynamics.members == SETTINGS.members  # asking for it is what fits it
+        errors = torch.stack([learner.one_step_error(item) for item in unseen])
+        moved = torch.stack([item.next_state - item.state for item in unseen])
+        return errors.square().mean(dim=0) / moved.square().mean(dim=0)
+
+    for transition in cartpole_data(60, seed=1):
+        learner.add(transition)
+        learner.update()
+    before = unexplained()
+    upright = torch.tensor([0.0, pi, 0.0, 0.0])
+    for _ in range(1500):  # 12 times the window: all that is newest says the same
+        state = upright + 0.01 * torch.randn(4, generator=draw)
+        push = 0.3 * torch.randn(1, generator=draw)
+        ahead = cartpole_step(state, push) + 0.005 * torch.randn(4, generator=draw)
+        learner.add(Transition(state, push, ahead))
+        learner.update()
+    assert (unexplained() < 2.0 * before + 0.01).all(), (before, unexplained())

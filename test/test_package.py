@@ -90,7 +90,7 @@ def is_ros(top: str) -> bool:
 
 
 def for_benchmarks(described: Distribution) -> set[str]:
-    """Name what only ``hlai bench`` imports: other packages' planners, and the plot."""
+    """Name what only ``hlai bench`` and plots import: other packages' planners, matplotlib."""
     lines = (ROOT / 'benchmark' / 'requirements.txt').read_text(encoding='utf-8').splitlines()
     listed = [line for line in lines if line and not line.startswith('#')]
     assert all(re.fullmatch(r'[\w.-]+==[\w.]+', line) for line in listed)
@@ -147,7 +147,8 @@ def test_whatever_is_imported_is_declared(described: Distribution) -> None:
         if is_ros(top) or top in ROSDEP_KEYS:
             if ROSDEP_KEYS.get(top, top) not in declared_in_package_xml():
                 missing.add(f'package.xml: {top}, which {path} imports')
-        valid = required | (for_benchmarks(described) if '/bench/' in path else set())
+        plots = '/bench/' in path or path.endswith('/curves_plot.py')
+        valid = required | (for_benchmarks(described) if plots else set())
         if not is_ros(top) and requirement_name(DISTRIBUTIONS.get(top, top)) not in valid:
             missing.add(f'setup.py: {top}, which {path} imports')
     assert missing == set()

@@ -58,7 +58,8 @@ def test_every_setting_is_a_parameter_with_its_text_range_and_default(node):
             found = node.describe_parameter(f'{group}.{item.name}')
             assert found.description == item.metadata['doc']
             if 'options' in item.metadata:
-                assert found.type == (ParameterType.PARAMETER_BOOL if item.default is True
+                switch = isinstance(item.default, bool)
+                assert found.type == (ParameterType.PARAMETER_BOOL if switch
                                       else ParameterType.PARAMETER_STRING)
                 assert all(str(one) in found.additional_constraints
                            for one in item.metadata['options'])

@@ -27,15 +27,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
 
 from hlai_control.errors import SignalError
-from hlai_control.ros.signals import (
-    from_message,
-    NEW_TIMELINE,
-    ns_to_stamp,
-    Signal,
-    stamp_to_ns,
-    StampGate,
-    to_message,
-)
+from hlai_control.readings import NEW_TIMELINE, StampGate
+from hlai_control.ros.signals import from_message, ns_to_stamp, Signal, stamp_to_ns, to_message
 
 WANTED = ('cart.x', 'pole.angle')
 REASONS = {'wrong length', 'duplicated name', 'missing name cart.x', 'missing name pole.angle',

@@ -32,9 +32,11 @@ from hlai_control.actor.inputs import AppliedCommands, FunctionInput
 from hlai_control.actor.objective import Objective
 from hlai_control.actor.place import Place, place
 from hlai_control.actor.planners import PlanningSettings
+from hlai_control.actor.policy import PolicyNetwork
 from hlai_control.actor.rollout import roll_out
+from hlai_control.actor.seeded import ReactivePlanner, SeededPlanner
 from hlai_control.actor.stride import moved
-from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD
+from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, REACTIVE
 from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec
@@ -44,10 +46,11 @@ from hlai_control.layout import Layout
 from hlai_control.protocols import Planner, Problem
 from hlai_control.settings import (
     CriticSettings,
+    PolicySettings,
     ScheduleSettings,
     WorldModelSettings,
 )
-from hlai_control.types import Budget, Estimate, Plan
+from hlai_control.types import Budget, Estimate, generator, Plan
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class AgentSettings:
     world_model: WorldModelSettings
     critic: CriticSettings
     schedule: ScheduleSettings
+    policy: PolicySettings = PolicySettings()
 
 
 @dataclass(frozen=True)
@@ -92,15 +96,19 @@ class Agent:
     def __init__(self, layout: Layout, settings: AgentSettings, seed: int,
                  lockstep: bool, here: Place | None = None) -> None:
         """Begin knowing nothing."""
-        self._layout = layout
+        self._layout, self._settings = layout, settings
         planner = settings.planning.planner
         self._stride, self._iterations = planner.stride, planner.iterations
         self._engines = Engines(layout, settings.planning, settings.world_model, settings.critic,
                                 seed, here or place(planner.device))
+        policy = PolicyNetwork(layout, settings.policy, generator(seed, 'policy'))
         self.model_like = self._engines.model_like
         self.critic_like = self._engines.critic_like
+        self.policy_like = policy.export()
+        self._policy = self._engines.place.settle(policy)
         self.models = FunctionInput(settings.schedule, lockstep)
         self.critics = FunctionInput(settings.schedule, lockstep)
+        self.policies = FunctionInput(settings.schedule, lockstep)
         self._schemes: Scheduled[Scheme] = Scheduled()
         self.configurations: Scheduled[Configuration] = Scheduled()
         self._aims: Aims | None = None
@@ -165,6 +173,7 @@ class Agent:
             return ''
         needs = {'world_model': self.models.waits_for(tick),
                  'critic': self.critics.waits_for(tick),
+                 'policy': self.policies.waits_for(tick) if self._settings.schedule.acting else '',
                  'guard': '' if self.applied.ready(tick) else 'the command of the last tick'}
         return ', '.join(f'{name}: {text}' for name, text in needs.items() if text)
 
@@ -189,7 +198,14 @@ class Agent:
         problem = self._problem = replace(
             self._aims.explore if exploring else self._aims.run, previous=last,
             critic=self._engines.value if self.critics.version else None)
-        engine = Engine(self._layout, self._engines.dynamics, problem, self._planners[blind])
+        reacting = self._configuration.mode == REACTIVE
+        able = not blind and self.policies.version > 0
+        planner: Planner = self._planners[blind]
+        if able and reacting:
+            planner = ReactivePlanner(self._policy)
+        elif able and self._settings.policy.propose:
+            planner = SeededPlanner(self._layout, planner, self._policy)
+        engine = Engine(self._layout, self._engines.dynamics, problem, planner)
         exploring |= blind
         iterations = self._configuration.iterations or budget.iterations
         warm = None if self._warm is None else moved(
@@ -204,10 +220,8 @@ class Agent:
             return Answer(None, None, exploring, str(error))
         command = self._warm.command
         self.applied.expect(tick, command)
-        doing = 'exploring' if exploring else 'planning'
-        if not self._warm.feasible:
-            doing += f', but not within {self._warm.violated}'
-        return Answer(command, self._warm, exploring, doing)
+        return Answer(command, self._warm, exploring,
+                      _doing(exploring, reacting, able, self._warm.violated))
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -234,6 +248,9 @@ class Agent:
             self._engines.load_model(model.tensors)
         if (critic := self.critics.advance(tick)) is not None:
             self._engines.value.load(critic.tensors)
+        if self._settings.schedule.acting and (
+                policy := self.policies.advance(tick)) is not None:
+            self._policy.load(policy.tensors)
         scheme = self._schemes.advance(stamp_ns)
         configuration = self.configurations.advance(stamp_ns)
         if scheme is not None:
@@ -241,3 +258,13 @@ class Agent:
         if configuration is not None:
             self._configuration = configuration
             self._planners = self._engines.planners(configuration.planner, configuration.horizon)
+
+
+def _doing(exploring: bool, reacting: bool, able: bool, violated: str) -> str:
+    """Say for people what a tick was about."""
+    if reacting and able:
+        return 'reacting'
+    doing = 'exploring' if exploring else 'planning'
+    if reacting and not exploring:
+        doing += ': there is no policy to react with'
+    return doing + (f', but not within {violated}' if violated else '')

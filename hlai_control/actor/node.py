@@ -40,6 +40,7 @@ from hlai_control.graph import (
     CONFIGURATION,
     COST,
     CRITIC,
+    POLICY,
     STATE,
     TIMING,
     WORLD_MODEL,
@@ -47,15 +48,16 @@ from hlai_control.graph import (
 from hlai_control.layout import STD_SUFFIX
 from hlai_control.learning.artefact import decode
 from hlai_control.learning.versions import tick_of
+from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.diagnostics import OK, WARN
-from hlai_control.ros.functions import CRITIC_KIND, unpack, WORLD_MODEL_KIND
+from hlai_control.ros.functions import CRITIC_KIND, POLICY_KIND, unpack, WORLD_MODEL_KIND
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import CONTROL, FUNCTION, learner
-from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
+from hlai_control.ros.signals import from_message, Signal, to_message
 from hlai_control.ros.stamp_clock import StampClock
 from hlai_control.ros.trajectories import PlanViews
 from hlai_control.settings import (
@@ -69,6 +71,7 @@ from hlai_control.settings import (
     IcemSettings,
     MppiSettings,
     PlannerSettings,
+    PolicySettings,
     RiskSettings,
     ScheduleSettings,
     WorldModelSettings,
@@ -92,7 +95,7 @@ class ActorNode(ManagedNode):
         super().__init__('actor', 'Planner', [
             PlannerSettings, HybridSettings, DdpSettings, AdjointSettings, CemSettings,
             IcemSettings, MppiSettings, RiskSettings, CuriositySettings, ConstraintSettings,
-            WorldModelSettings, CriticSettings, ScheduleSettings])
+            WorldModelSettings, CriticSettings, PolicySettings, ScheduleSettings])
 
     def setup(self, run: Run) -> None:
         """Build the agent, join everything, and warm torch up."""
@@ -110,7 +113,7 @@ class ActorNode(ManagedNode):
         self._iterations, self._stride = planning.planner.iterations, planning.planner.stride
         self._agent = Agent(self._layout, AgentSettings(
             planning, read(self, WorldModelSettings), read(self, CriticSettings),
-            read(self, ScheduleSettings)), run.seed, run.lockstep)
+            read(self, ScheduleSettings), read(self, PolicySettings)), run.seed, run.lockstep)
         # Zero where that is safe; a robot that holds is left to the guard by saying nothing,
         # but in lockstep every tick needs an answer.
         self._says_zero = manifest.safe_command == 'zero' or run.lockstep
@@ -134,6 +137,8 @@ class ActorNode(ManagedNode):
             decode(unpack(message), layout, WORLD_MODEL_KIND, agent.model_like)), FUNCTION)
         self.listen_always(UInt8MultiArray, CRITIC, lambda message: agent.critics.put(
             decode(unpack(message), layout, CRITIC_KIND, agent.critic_like)), FUNCTION)
+        self.listen_always(UInt8MultiArray, POLICY, lambda message: agent.policies.put(
+            decode(unpack(message), layout, POLICY_KIND, agent.policy_like)), FUNCTION)
         self.listen_always(String, COST, lambda message: agent.put_cost(
             read_cost(message.data)), FUNCTION)
         self.listen_always(String, CONFIGURATION, lambda message: agent.put_configuration(

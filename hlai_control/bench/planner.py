@@ -36,8 +36,9 @@ from hlai_control.bench.results import keep, Results, resume, SystemResult
 from hlai_control.bench.systems import chosen, System
 from hlai_control.bench.trial import bench
 from hlai_control.errors import HlaiError
-from hlai_control.parent.bench import BenchSettings, INTERRUPTED, PEERS, read_arguments
+from hlai_control.parent.bench import BenchSettings, PEERS, read_arguments
 from hlai_control.parent.machine import machine, versions
+from hlai_control.parent.watched import INTERRUPTED
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -20,8 +20,8 @@ import json
 from hlai_control.errors import SettingsError, SignalError
 from hlai_control.settings import ConfiguratorSettings
 
-RUN, EXPLORE, HOLD = 'run', 'explore', 'hold'
-MODES = (RUN, EXPLORE, HOLD)
+RUN, EXPLORE, REACTIVE, HOLD = 'run', 'explore', 'reactive', 'hold'
+MODES = (RUN, EXPLORE, REACTIVE, HOLD)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Configuration:
     :param task: name or path of the task.
     :param mode: ``run``: plan, as soon as there is a world model to plan with;
         ``explore``: seek what teaches the world model, at random while there is
-        none; ``hold``: the safe command only.
+        none; ``reactive``: the policy's answer, without planning, as soon as
+        there is a policy; ``hold``: the safe command only.
     :param planner: name of the planner; empty: the actor's own setting.
     :param horizon: planning horizon [planning steps]; 0: the actor's own setting.
     :param iterations: refinements per plan; 0: the actor's own setting.

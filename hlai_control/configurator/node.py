@@ -33,7 +33,14 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from hlai_control.configurator.configuration import Configuration, EXPLORE, from_json, HOLD, RUN
+from hlai_control.configurator.configuration import (
+    Configuration,
+    EXPLORE,
+    from_json,
+    HOLD,
+    REACTIVE,
+    RUN,
+)
 from hlai_control.configurator.transitions import ACTIVE, INACTIVE, UNCONFIGURED
 from hlai_control.cost.task import load_task
 from hlai_control.errors import GraphError, HlaiError
@@ -109,7 +116,8 @@ class ConfiguratorNode(Node):
         services: tuple[tuple[str, Callable[[], str]], ...] = (
             ('begin', self._serve_begin), ('end', self._serve_end),
             ('pause', lambda: self._serve_mode(HOLD)), ('resume', lambda: self._serve_mode(RUN)),
-            ('explore', lambda: self._serve_mode(EXPLORE)))
+            ('explore', lambda: self._serve_mode(EXPLORE)),
+            ('react', lambda: self._serve_mode(REACTIVE)))
         for name, serve in services:
             self.create_service(Trigger, f'~/{name}', _answer(serve))
         steady = Clock(clock_type=ClockType.STEADY_TIME)

@@ -39,12 +39,13 @@ from hlai_control.cost.task import load_task
 from hlai_control.graph import APPLIED, CONFIGURATION, COST, STATE, TERMS
 from hlai_control.learning.pairing import Joined, Pairing
 from hlai_control.learning.versions import tick_of
+from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, LATCHED, learner
-from hlai_control.ros.signals import from_message, Signal, StampGate, to_message
+from hlai_control.ros.signals import from_message, Signal, to_message
 from hlai_control.settings import ConstraintSettings
 
 # Of the constraints, beside the terms: ``<name>/violation``.

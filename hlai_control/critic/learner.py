@@ -21,10 +21,12 @@ from jaxtyping import Float
 import torch
 from torch import Tensor
 
+from hlai_control.critic.lessons import Lessons
+from hlai_control.critic.returns import lambda_returns
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.layout import Layout
 from hlai_control.learning.replay import Replay
-from hlai_control.protocols import CostFunction, Dynamics
+from hlai_control.protocols import CostFunction, Dynamics, PolicyFunction
 from hlai_control.settings import CriticSettings
 from hlai_control.types import Transition
 
@@ -42,9 +44,12 @@ class CriticLearner:
 
     From states that the robot visited, the world model is followed for a few
     ticks under the best of a handful of tried actions, judged by one step of
-    look-ahead and the target network. Every state on the way is regressed on
-    its own n-step return (model-based value expansion: Feinberg et al. 2018);
-    the recorded step and its one-step return compete with the imagined ones.
+    look-ahead and the target networks. Every state on the way is regressed on
+    its own TD(lambda) return (``critic/returns.py``); the recorded step and its
+    one-step return compete with the imagined ones. Where there is a policy, its
+    command is among those tried. Beside that, plans teach (``critic/lessons.py``).
+    Each value network learns from its own half of every batch, all from the
+    same targets: the aggregated value of their slower copies.
 
     :param layout: the robot.
     :param cost: the stage cost; nothing in it is learned.
@@ -67,12 +72,24 @@ class CriticLearner:
         self._surprise, self._variation = 0.0, 0.0
         self._low = torch.tensor(layout.action_low)
         self._high = torch.tensor(layout.action_high)
+        self._target.trust.fill_(1.0)
         self.replay = Replay(layout)
+        self.lessons = Lessons(layout, cost, discount)
+
+    @property
+    def target(self) -> ValueNetwork:
+        """Hand out the slower copy, fully trusted: the terminal value of plans to learn from."""
+        return self._target
 
     @property
     def value(self) -> ValueNetwork:
         """Hand out the value function as trained so far."""
         return self._value
+
+    @property
+    def moments(self) -> Float[Tensor, '2 S']:
+        """Mean and mean square of each state coordinate so far."""
+        return self._moments.float()
 
     def add(self, transition: Transition) -> None:
         """
@@ -101,21 +118,42 @@ class CriticLearner:
         now, ahead = self._value.untempered(both).tolist()
         surprise = stage + self._discount * ahead - now
         self._surprise += _JUDGE * (surprise ** 2 - self._surprise)
-        self._variation += _JUDGE * ((stage - self._mean_cost) ** 2 - self._variation)
+        # Plans teach about all the motion, so that is what their value is judged by: a robot that
+        # has come to rest where its task is solved meets no variation any more to explain.
+        share = 1.0 / self.replay.total if len(self.lessons) else _JUDGE
+        self._variation += share * ((stage - self._mean_cost) ** 2 - self._variation)
         explained = 1.0 - self._surprise / max(self._variation, 1e-12)
         self._value.trust.fill_(min(max(explained, 0.0), 1.0))
 
-    def update(self, dynamics: Dynamics) -> float:
+    def update(self, dynamics: Dynamics, policy: PolicyFunction | None = None) -> float:
         """
         Make one Adam update and let the target follow; its cost is constant.
 
         :param dynamics: the world model to imagine with.
+        :param policy: whose commands to try beside others; None: others only.
         :returns: the loss, in units of the value's own scale, squared.
         :raises ShapeError: if nothing has been added yet.
         """
-        states, returns = self._targets(dynamics)
-        error = (self._value.untempered(states) - returns) / self._value.unit
-        loss = torch.nn.functional.smooth_l1_loss(error, torch.zeros_like(error))
+        return self._fit(*self._targets(dynamics, policy))
+
+    def practise(self) -> float:
+        """
+        Make one Adam update on :attr:`lessons`, as :meth:`update` does on imagined steps.
+
+        :raises ShapeError: if there are no lessons yet.
+        """
+        found = self.lessons.sample(self._settings.practised, self._generator)
+        with torch.no_grad():
+            returns = found.cost + found.share * self._target.untempered(found.end)
+        return self._fit(found.state, returns)
+
+    def _fit(self, states: Float[Tensor, 'B S'], returns: Float[Tensor, ' B']) -> float:
+        error = (self._value.each(states) - returns) / self._value.unit
+        own = 2.0 * torch.randint(2, error.shape, generator=self._generator)
+        if self._settings.members == 1:
+            own = torch.ones_like(error)
+        loss = (own * torch.nn.functional.smooth_l1_loss(
+            error, torch.zeros_like(error), reduction='none')).mean()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._optimiser.step()
@@ -126,30 +164,34 @@ class CriticLearner:
         return loss.item()
 
     @torch.no_grad()
-    def _targets(self, dynamics: Dynamics) -> tuple[Float[Tensor, 'B S'], Float[Tensor, ' B']]:
-        # Each member imagines from its own share of the states.
+    def _targets(self, dynamics: Dynamics, policy: PolicyFunction | None
+                 ) -> tuple[Float[Tensor, 'B S'], Float[Tensor, ' B']]:
+        # Each member of the world model imagines from its own share of the states.
         share = max(1, self._settings.batch // dynamics.members)
         rows = self.replay.sample(share * dynamics.members, self._generator)
         state = rows.state.view(dynamics.members, share, -1)
-        states, stages = [], []
+        states, stages, values = [], [], []
         for _ in range(self._settings.imagined_steps):
             states.append(state)
-            state, stage, ahead = self._greedy(state, dynamics)
+            state, stage, ahead = self._greedy(state, dynamics, policy)
             stages.append(stage)
-        returns: list[Tensor] = []
-        for stage in reversed(stages):
-            ahead = stage + self._discount * ahead
-            returns.insert(0, ahead)
+            values.append(ahead)
+        returns = lambda_returns(torch.stack(stages), torch.stack(values), self._discount,
+                                 self._settings.trace)
         # What really happened next is one more way to go on from the first state.
         recorded = self._cost.stage(rows.state, rows.action)
         recorded = recorded + self._discount * self._target.untempered(rows.next_state)
         returns[0] = torch.minimum(returns[0], recorded.view_as(returns[0]))
-        return torch.cat(states).flatten(0, 1), torch.cat(returns).flatten()
+        return torch.stack(states).flatten(0, 2), returns.flatten()
 
-    def _greedy(self, state: Float[Tensor, 'E B S'], dynamics: Dynamics) -> tuple[
-            Float[Tensor, 'E B S'], Float[Tensor, 'E B'], Float[Tensor, 'E B']]:
+    def _greedy(self, state: Float[Tensor, 'E B S'], dynamics: Dynamics,
+                policy: PolicyFunction | None) -> tuple[
+                    Float[Tensor, 'E B S'], Float[Tensor, 'E B'], Float[Tensor, 'E B']]:
         # Next state, stage cost and value ahead of the best action tried in each state.
         tried = self._tried(state.shape[1])
+        if policy is not None:
+            # All members try the same commands: also those meant for another one's state.
+            tried = torch.cat([tried, policy.action(state).transpose(0, 1)], dim=1)
         spread = state.unsqueeze(2).expand(-1, -1, tried.shape[1], -1)
         ahead = dynamics.step(spread, tried)
         value = self._target.untempered(ahead)

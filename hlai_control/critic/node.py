@@ -20,6 +20,7 @@ the one that is due), publishes its own, and the anticipated cost of every
 state: the robot's expectation of how well things will go.
 """
 
+from pathlib import Path
 import sys
 
 import numpy as np
@@ -32,24 +33,38 @@ from hlai_control.cost.function import TaskCost
 from hlai_control.cost.published import from_json, PublishedCost
 from hlai_control.cost.spec import CostSpec
 from hlai_control.cost.task import load_task
-from hlai_control.critic.learner import CriticLearner
-from hlai_control.graph import ANTICIPATED, COST, CRITIC, WORLD_MODEL
+from hlai_control.critic.studies import Studies
+from hlai_control.graph import ANTICIPATED, COST, CRITIC, POLICY, WORLD_MODEL
 from hlai_control.learning.artefact import Artefact, decode
 from hlai_control.learning.pairing import Joined
 from hlai_control.learning.storage import newest_valid
 from hlai_control.learning.versions import due_version, VersionShelf
 from hlai_control.robots.manifest import load_robot
-from hlai_control.ros.functions import CRITIC_KIND, FunctionPublisher, unpack, WORLD_MODEL_KIND
+from hlai_control.ros.functions import (
+    CRITIC_KIND,
+    FunctionPublisher,
+    POLICY_KIND,
+    unpack,
+    WORLD_MODEL_KIND,
+)
 from hlai_control.ros.learner import LearnerNode, nowhere, transition
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, learner
 from hlai_control.ros.signals import Signal, to_message
-from hlai_control.settings import CriticSettings, ScheduleSettings, WorldModelSettings
+from hlai_control.settings import (
+    CriticSettings,
+    DdpSettings,
+    HybridSettings,
+    PlannerSettings,
+    PolicySettings,
+    ScheduleSettings,
+    WorldModelSettings,
+)
 from hlai_control.types import generator, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 
-ANTICIPATED_NAMES = ('anticipated', 'loss', 'updates', 'version', 'world_model')
+ANTICIPATED_NAMES = ('anticipated', 'spread', 'loss', 'updates', 'version', 'world_model')
 
 
 class CriticNode(LearnerNode):
@@ -58,7 +73,8 @@ class CriticNode(LearnerNode):
     def __init__(self) -> None:
         """Declare the parameters."""
         super().__init__('critic', 'Critic',
-                         [CriticSettings, WorldModelSettings, ScheduleSettings])
+                         [CriticSettings, PolicySettings, WorldModelSettings, ScheduleSettings,
+                          PlannerSettings, HybridSettings, DdpSettings])
 
     def setup(self, run: Run) -> None:
         """Join the functions that learning depends on."""
@@ -69,12 +85,14 @@ class CriticNode(LearnerNode):
         self._like = self._dynamics.export()
         self._models: VersionShelf[Artefact] = VersionShelf()
         self._costs: Scheduled[PublishedCost] = Scheduled()
-        self._learner: CriticLearner | None = None
+        self._learner: Studies | None = None
         self._recalled: list[Joined] = []
         self._warm_up(run)
-        self._model_version, self._version, self._loss = 0, 0, 0.0
+        self._model_version, self._version, self._loss, self._studied = 0, 0, 0.0, False
         self._functions = FunctionPublisher(self.speak(UInt8MultiArray, CRITIC, FUNCTION),
                                             run.run_dir)
+        self._policies = FunctionPublisher(self.speak(UInt8MultiArray, POLICY, FUNCTION),
+                                           run.run_dir)
         self._anticipated = self.speak(JointState, ANTICIPATED,
                                        learner(1.0 / self.layout.period_s))
         self.listen_always(UInt8MultiArray, WORLD_MODEL, self._on_world_model, FUNCTION)
@@ -83,10 +101,23 @@ class CriticNode(LearnerNode):
     def _warm_up(self, run: Run) -> None:
         """Learn nothing once: the first backward pass of torch takes seconds."""
         spec = load_task(run.task, load_robot(run.robot)).cost
-        scratch = CriticLearner(self.layout, TaskCost(self.layout, spec), spec.discount,
-                                read(self, CriticSettings), generator(0, 'warm-up'))
+        scratch = self._made(spec, 0)
         scratch.add(nowhere(self.layout))
         scratch.update(self._dynamics)
+        scratch.study(self._dynamics)
+
+    def _made(self, spec: CostSpec, seed: int) -> Studies:
+        """Make what learns to anticipate a cost."""
+        planner = read(self, PlannerSettings)
+        teacher = None
+        if self.schedule.plans:
+            # Only who plans needs the compiler.
+            from hlai_control.actor.hybrid import HybridPlanner
+            teacher = HybridPlanner(self.layout, planner, read(self, HybridSettings),
+                                    read(self, DdpSettings))
+        return Studies(self.layout, TaskCost(self.layout, spec), spec.discount,
+                       (read(self, CriticSettings), read(self, PolicySettings), self.schedule),
+                       seed, teacher, planner.iterations)
 
     def _on_world_model(self, message: UInt8MultiArray) -> None:
         artefact = decode(unpack(message), self.layout, WORLD_MODEL_KIND, self._like)
@@ -101,8 +132,10 @@ class CriticNode(LearnerNode):
         """Do nothing yet: what to anticipate is known once there is a cost."""
 
     def updates_per_transition(self) -> int:
-        """Return U."""
-        return self.schedule.critic_updates if self._model_version > 0 else 0
+        """Return U; studying plans and the policy's updates, once per step, count as one."""
+        if self._model_version == 0:
+            return 0
+        return self.schedule.critic_updates + self.schedule.acting
 
     def recall(self, joined: Joined) -> None:
         """Keep a transition of an earlier process until there is a cost."""
@@ -131,11 +164,10 @@ class CriticNode(LearnerNode):
     def _begin(self, spec: CostSpec) -> None:
         """Begin a value function for a cost, from all motion so far."""
         before = self._learner
-        self._learner = CriticLearner(self.layout, TaskCost(self.layout, spec), spec.discount,
-                                      read(self, CriticSettings),
-                                      generator(self.run.seed, CRITIC_KIND))
+        self._learner = self._made(spec, self.run.seed)
         if before is not None:
-            known_steps = before.replay.latest(len(before.replay))
+            replay = before.critic.replay
+            known_steps = replay.latest(len(replay))
             for parts in zip(known_steps.state, known_steps.action, known_steps.next_state,
                              strict=True):
                 self._learner.add(Transition(*parts))
@@ -144,11 +176,18 @@ class CriticNode(LearnerNode):
             self._learner.add(transition(joined))
         self._recalled = []
         if self._functions.folder is not None:
-            value = self._learner.value
-            known = newest_valid(self._functions.folder, self.layout, CRITIC_KIND, value.export())
-            if known is not None:
-                value.load(known.tensors)
-                self.publish_version(known.version)
+            self._restore_functions(self._learner, self._functions.folder)
+
+    def _restore_functions(self, learner: Studies, folder: Path) -> None:
+        value, policy = learner.critic.value, learner.policy.policy
+        known = newest_valid(folder, self.layout, CRITIC_KIND, value.export())
+        acting = newest_valid(folder, self.layout, POLICY_KIND, policy.export())
+        if known is not None:
+            value.load(known.tensors)
+        if acting is not None:
+            policy.load(acting.tensors)
+        if known is not None:
+            self.publish_version(known.version)
 
     def absorb(self, joined: Joined) -> None:
         """Remember the step, and say what is anticipated from its end on."""
@@ -156,22 +195,33 @@ class CriticNode(LearnerNode):
         step = transition(joined)
         self._learner.add(step)
         with torch.inference_mode():
-            anticipated = float(self._learner.value.value(step.next_state))
-        values = [anticipated, self._loss, self.updates, self._version, self._model_version]
+            value = self._learner.critic.value
+            anticipated = float(value.value(step.next_state))
+            spread = float(value.trust * value.spread(step.next_state))
+        self._studied = False
+        values = [anticipated, spread, self._loss, self.updates, self._version,
+                  self._model_version]
         self._anticipated.publish(to_message(Signal(
             joined.stamp_ns, ANTICIPATED_NAMES, np.array(values, np.float64))))
 
     def update(self) -> None:
-        """Make one update, imagining with the world model in use."""
+        """Make one update, imagining with the world model in use; once a step, study plans."""
         assert self._learner is not None
-        self._loss = self._learner.update(self._dynamics)
+        if self.schedule.acting and not self._studied:
+            self._learner.study(self._dynamics)
+            self._studied = True
+        else:
+            self._loss = self._learner.update(self._dynamics)
 
     def publish_version(self, version: int) -> None:
-        """Publish the value function as it is now."""
+        """Publish the value function and the policy as they are now."""
         assert self._learner is not None
         self._version = version
-        self._functions.publish(Artefact(CRITIC_KIND, version, self._learner.value.export()),
-                                self.layout)
+        self._functions.publish(
+            Artefact(CRITIC_KIND, version, self._learner.critic.value.export()), self.layout)
+        if self.schedule.acting:
+            self._policies.publish(
+                Artefact(POLICY_KIND, version, self._learner.policy.policy.export()), self.layout)
 
 
 def main() -> int:

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 
-"""The critic's network: V(s), anticipated cost, at least zero and never above a ceiling."""
+"""The critic's networks: V(s), anticipated cost, at least zero and never above a ceiling."""
 
 from collections.abc import Mapping
 
@@ -30,11 +30,18 @@ from hlai_control.world_model.features import Features
 # softplus(-3) = 0.05: training begins just above zero, the value of an empty horizon, from
 # where value iteration climbs through the optimal costs of ever longer ones.
 _START = -3.0
+# Added to the members' variance, as a share of the squared unit: their spread then has a slope
+# where they agree, too.
+_AGREED = 1e-8
 
 
 class ValueNetwork(nn.Module):
     """
-    V(s) = trust * min(unit * softplus(MLP(features of s)), ceiling).
+    V(s) = trust * (mean over E of V_e(s) + pessimism * their standard deviation).
+
+    V_e(s) = min(unit * softplus(MLP_e(features of s)), ceiling). Each member
+    is fitted to its own share of the data, so they differ where there is none;
+    what that says about a state may be charged for (``critic.pessimism``).
 
     All positions are seen, also those on which the dynamics do not depend,
     since the cost may; a mirrored state has exactly the same value. The last
@@ -43,7 +50,7 @@ class ValueNetwork(nn.Module):
     what the critic has earned on real steps that it had not yet learned from.
 
     :param layout: the robot.
-    :param settings: width.
+    :param settings: members, width, pessimism.
     :param generator: draws the initial weights.
     """
 
@@ -56,7 +63,9 @@ class ValueNetwork(nn.Module):
         """Begin with a constant value."""
         super().__init__()
         self.features = Features(layout, tuple(range(layout.state_size)))
-        self.network = MirrorMlp(self.features.signs, settings.hidden, _START, generator)
+        self._pessimism = settings.pessimism
+        self.network = MirrorMlp(settings.members, self.features.signs, settings.hidden, _START,
+                                 generator)
         self.register_buffer('unit', torch.ones(()))
         self.register_buffer('trust', torch.zeros(()))
         self.register_buffer('ceiling', torch.full((), torch.finfo(torch.float32).max))
@@ -71,10 +80,23 @@ class ValueNetwork(nn.Module):
         return self.trust * self.untempered(state)
 
     def untempered(self, state: Float[Tensor, '*B S']) -> Float[Tensor, ' *B']:
-        """Anticipate the cost as if fully trusted: what the learner fits."""
-        inputs = self.features(state).reshape(1, -1, len(self.features.signs))
+        """Anticipate the cost as if fully trusted."""
+        each = self.each(state)
+        return each.mean(dim=0) + self._pessimism * self._spread(each)
+
+    def spread(self, state: Float[Tensor, '*B S']) -> Float[Tensor, ' *B']:
+        """Measure how far the members are apart: one standard deviation."""
+        return self._spread(self.each(state))
+
+    def each(self, state: Float[Tensor, '*B S']) -> Float[Tensor, 'E ...']:
+        """Ask every member; what the learner fits."""
+        inputs = self.features(state).reshape(-1, len(self.features.signs))
         out = softplus(self.network(inputs)) * self.unit
-        return torch.minimum(out, self.ceiling).reshape(state.shape[:-1])
+        return torch.minimum(out, self.ceiling).reshape(-1, *state.shape[:-1])
+
+    def _spread(self, each: Tensor) -> Tensor:
+        variance = (each - each.mean(dim=0)).square().mean(dim=0)
+        return (variance + _AGREED * self.unit.square()).sqrt()
 
     def expansion(self, state: Float[Tensor, 'B S']
                   ) -> tuple[Float[Tensor, 'B S'], Float[Tensor, 'B S S']]:
@@ -84,17 +106,35 @@ class ValueNetwork(nn.Module):
         :param state: states, SI units.
         :returns: gradient and Hessian.
         """
+        each, gradients, hessians = self._expansions(state)
+        gradient, hessian = gradients.mean(dim=0), hessians.mean(dim=0)
+        if self._pessimism:
+            # std = (mean of d^2 + tiny)^(1/2) with d = V_e - mean; d^2 twice by the chain rule.
+            off, lean = each - each.mean(dim=0), gradients - gradient
+            spread = self._spread(each)
+            slope = (off.unsqueeze(-1) * lean).mean(dim=0) / spread.unsqueeze(-1)
+            bend = (lean.unsqueeze(-1) * lean.unsqueeze(-2)
+                    + off[..., None, None] * (hessians - hessian)).mean(dim=0)
+            bend = bend / spread[:, None, None] - (
+                slope.unsqueeze(-1) * slope.unsqueeze(-2)) / spread[:, None, None]
+            gradient = gradient + self._pessimism * slope
+            hessian = hessian + self._pessimism * bend
+        return self.trust * gradient, self.trust * hessian
+
+    def _expansions(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Evaluate each member with its derivatives: E B, E B S, E B S S."""
         inputs, slopes, curves = self.features.expansion(state)
         out, gradient, hessian = self.network.expansion(inputs)
         # By the chain rule: first to the state, then through softplus and the ceiling.
-        curved = (gradient.unsqueeze(-1) * curves).sum(dim=1)
-        gradient = (gradient.unsqueeze(1) @ slopes)[:, 0]
+        curved = (gradient.unsqueeze(-1) * curves).sum(dim=2)
+        gradient = (gradient.unsqueeze(2) @ slopes).squeeze(2)
         hessian = slopes.mT @ hessian @ slopes + torch.diag_embed(curved)
-        gate = torch.sigmoid(out)
-        free = self.trust * self.unit * (softplus(out) * self.unit < self.ceiling)
-        outer = gradient.unsqueeze(-1) * gradient.unsqueeze(1)
-        return ((free * gate).unsqueeze(-1) * gradient,
-                (free * gate)[:, None, None] * (hessian + (1.0 - gate)[:, None, None] * outer))
+        gate, value = torch.sigmoid(out), softplus(out) * self.unit
+        free = gate * self.unit * (value < self.ceiling)
+        outer = gradient.unsqueeze(-1) * gradient.unsqueeze(-2)
+        bent = hessian + (1.0 - gate)[..., None, None] * outer
+        return (torch.minimum(value, self.ceiling), free.unsqueeze(-1) * gradient,
+                free[..., None, None] * bent)
 
     def export(self) -> dict[str, Tensor]:
         """Copy parameters and scales, for an artefact."""

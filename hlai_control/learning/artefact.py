@@ -29,10 +29,26 @@ from torch import Tensor
 from hlai_control.errors import ArtefactError
 from hlai_control.layout import Layout
 
-SCHEMA = 'hlai_control/1'
+# Artefacts of another schema are refused: what their fields meant is not guessed.
+SCHEMA = 'hlai_control/2'
 # A learned function of this package is far smaller; more is a mistake or an attack.
 MAX_BYTES = 64 * 1024 * 1024
 _HEADER = 8
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """
+    Where a function comes from; for people and tools, no robot is refused for it.
+
+    :param data: SHA-256 of the transitions it was trained on; empty: not told.
+    :param transitions: how many those were.
+    :param metrics: figures by name, ``'validation_error'``.
+    """
+
+    data: str = ''
+    transitions: int = 0
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,11 +59,13 @@ class Artefact:
     :param kind: what it is: ``'world_model'``, ``'critic'``.
     :param version: the last tick through which it was trained.
     :param tensors: parameters and scales by name.
+    :param provenance: what it was trained on.
     """
 
     kind: str
     version: int
     tensors: Mapping[str, Tensor]
+    provenance: Provenance = Provenance()
 
 
 def encode(artefact: Artefact, layout: Layout) -> bytes:
@@ -62,7 +80,9 @@ def encode(artefact: Artefact, layout: Layout) -> bytes:
     tensors = {name: tensor.detach().cpu().contiguous()
                for name, tensor in artefact.tensors.items()}
     _refuse_not_finite(tensors)
-    manifest = _manifest(layout, artefact.kind) | {'version': str(artefact.version)}
+    manifest = _manifest(layout, artefact.kind) | {
+        'version': str(artefact.version),
+        'normalisation': json.dumps(sorted(_scales(tensors)))} | _told(artefact.provenance)
     return save(tensors, manifest | {'digest': _digest(manifest, tensors)})
 
 
@@ -94,7 +114,8 @@ def decode(data: bytes, layout: Layout, kind: str, like: Mapping[str, Tensor]) -
     if digest != _digest(manifest, tensors):
         raise ArtefactError(f'artefact: digest is {digest!r}, which its content does not have; '
                             'it was damaged on the way')
-    return Artefact(kind=kind, version=int(version), tensors=tensors)
+    return Artefact(kind=kind, version=int(version), tensors=tensors,
+                    provenance=_provenance(manifest))
 
 
 def _manifest(layout: Layout, kind: str) -> dict[str, str]:
@@ -103,13 +124,38 @@ def _manifest(layout: Layout, kind: str) -> dict[str, str]:
         'kind': kind,
         'robot': layout.robot,
         'states': json.dumps(layout.states),
+        'state_units': json.dumps(layout.state_units),
         'angle': json.dumps(layout.angle),
+        'invariant': json.dumps(layout.invariant),
+        'mirror': json.dumps(layout.mirror_positions + layout.mirror_actions),
         'actions': json.dumps(layout.actions),
+        'action_units': json.dumps(layout.action_units),
         'period_s': repr(layout.period_s),
         'delay_ticks': repr(layout.delay_ticks),
         'action_low': json.dumps(layout.action_low),
         'action_high': json.dumps(layout.action_high),
     }
+
+
+def _scales(tensors: Mapping[str, Tensor]) -> set[str]:
+    """Name the tensors by which inputs and outputs are scaled."""
+    words = ('mean', 'scale', 'rate', 'acceleration', 'unit')
+    return {name for name in tensors if name.rpartition('.')[2] in words}
+
+
+def _told(provenance: Provenance) -> dict[str, str]:
+    return {'data': provenance.data, 'transitions': str(provenance.transitions),
+            'metrics': json.dumps(dict(provenance.metrics))}
+
+
+def _provenance(manifest: Mapping[str, str]) -> Provenance:
+    try:
+        metrics = tuple((str(name), float(value))
+                        for name, value in json.loads(manifest['metrics']).items())
+        return Provenance(manifest['data'], int(manifest['transitions']), metrics)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ArtefactError(f'artefact: data, transitions or metrics cannot be read '
+                            f'({type(error).__name__}); write it anew with hlai train') from error
 
 
 def _read_manifest(data: bytes) -> dict[str, str]:

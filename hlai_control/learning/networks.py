@@ -94,41 +94,46 @@ class MirrorMlp(nn.Module):
     """
     A :class:`MirrorTrunk` with one linear output that the mirror leaves unchanged.
 
-    The output begins at the same number for every input.
+    The output begins at the same number for every input and member.
 
+    :param members: E, independent networks.
     :param signs: one sign per input; -1 flips in the mirror.
     :param hidden: H, units in each of the two hidden layers.
     :param start: the output before training.
     :param generator: draws the initial weights.
     """
 
-    def __init__(self, signs: tuple[float, ...], hidden: int, start: float,
+    def __init__(self, members: int, signs: tuple[float, ...], hidden: int, start: float,
                  generator: torch.Generator) -> None:
         """Draw the trunk; the head ignores it at first."""
         super().__init__()
-        self.trunk = MirrorTrunk(1, signs, min(signs) < 0, hidden, 1.0, generator)
-        self.weight = nn.Parameter(torch.zeros(1, self.trunk.free, 1))
-        self.bias = nn.Parameter(torch.full((1, 1, 1), start))
+        self.trunk = MirrorTrunk(members, signs, min(signs) < 0, hidden, 1.0, generator)
+        self.weight = nn.Parameter(torch.zeros(members, self.trunk.free, 1))
+        self.bias = nn.Parameter(torch.full((members, 1, 1), start))
 
-    def forward(self, inputs: Float[Tensor, '1 B F']) -> Float[Tensor, '1 B 1']:
-        """Evaluate on a batch."""
-        even = self.trunk.basis(self.trunk(inputs), 1.0)
-        return torch.baddbmm(self.bias, even, self.weight)
+    def forward(self, inputs: Float[Tensor, 'B F']) -> Float[Tensor, 'E B']:
+        """Evaluate all members on one batch."""
+        wide = inputs.expand(len(self.bias), -1, -1)
+        even = self.trunk.basis(self.trunk(wide), 1.0)
+        return torch.baddbmm(self.bias, even, self.weight).squeeze(-1)
 
     def expansion(self, inputs: Float[Tensor, 'B F']) -> tuple[
-            Float[Tensor, ' B'], Float[Tensor, 'B F'], Float[Tensor, 'B F F']]:
+            Float[Tensor, 'E B'], Float[Tensor, 'E B F'], Float[Tensor, 'E B F F']]:
         """Evaluate with the gradient and the Hessian, in closed form."""
-        w1, b1, w2, b2 = (part[0] for part in self.trunk.dense())
-        weight = self.weight[0, :, 0]
+        w1, b1, w2, b2 = self.trunk.dense()
+        weight = self.weight.mT
         if self.trunk.mirrored:
-            weight = torch.cat([weight, weight])
-        one, slope1, curve1 = _bent(torch.addmm(b1, inputs, w1))
-        two, slope2, curve2 = _bent(torch.addmm(b2, one, w2))
-        back = (weight * slope2) @ w2.T
-        inner = (slope1.unsqueeze(1) * w1) @ w2  # d second layer / d inputs, B F H
-        hessian = (inner * (weight * curve2).unsqueeze(1)) @ inner.mT
-        hessian = hessian + (w1 * (back * curve1).unsqueeze(1)) @ w1.T
-        return two @ weight + self.bias[0, 0, 0], (back * slope1) @ w1.T, hessian
+            weight = torch.cat([weight, weight], dim=-1)
+        one, slope1, curve1 = _bent(b1 + inputs @ w1)
+        two, slope2, curve2 = _bent(torch.baddbmm(b2, one, w2))
+        back = (weight * slope2) @ w2.mT
+        # d second layer / d inputs, E B F H
+        inner = (slope1.unsqueeze(2) * w1.unsqueeze(1)) @ w2.unsqueeze(1)
+        hessian = (inner * (weight * curve2).unsqueeze(2)) @ inner.mT
+        first = w1.unsqueeze(1)
+        hessian = hessian + (first * (back * curve1).unsqueeze(2)) @ first.mT
+        out = (two @ weight.mT).squeeze(-1) + self.bias.squeeze(-1)
+        return out, (back * slope1) @ w1.mT, hessian
 
 
 def _bent(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,21 +18,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-import signal
-import subprocess
 import sys
 
 from hlai_control.bench.systems import chosen
 from hlai_control.errors import UsageError
 from hlai_control.parent.arguments import choice, split, whole
-from hlai_control.parent.processes import die_with_parent
+from hlai_control.parent.watched import watched
 
 KEYS = ('json', 'starts', 'seed', 'ticks', 'systems', 'peers')
 # What is compared with: distributions, and the modules that must be found.
 PEERS = ('pytorch-mppi', 'torchrl', 'stable-worldmodel')
 MODULES = ('pytorch_mppi', 'torchrl', 'tensordict', 'stable_worldmodel', 'gymnasium', 'loguru')
 MODULE = 'hlai_control.bench.planner'
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -97,26 +94,4 @@ def bench(arguments: Sequence[str]) -> int:
                          'installed only for benchmarks: make bench-setup, or\n  '
                          f'{sys.executable} -m pip install --no-deps '
                          '-r benchmark/requirements.txt\nor leave them out: peers:=no')
-    return _watched([sys.executable, '-m', MODULE, *arguments[1:]])
-
-
-def _watched(command: Sequence[str]) -> int:
-    """Run a process in a group of its own: Ctrl-C comes here, and is passed on; twice kills."""
-    running, stopped = list[subprocess.Popen[bytes]](), list[int]()
-
-    def stop(number: int, _frame: object) -> None:
-        for process in running:  # SIGTERM also ends one that is still importing
-            process.send_signal(signal.SIGKILL if stopped else signal.SIGTERM)
-        stopped.append(number)
-
-    before = {number: signal.signal(number, stop)
-              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        running.append(subprocess.Popen(command, process_group=0, preexec_fn=die_with_parent))
-        if stopped:
-            running[0].terminate()
-        status = running[0].wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return INTERRUPTED if stopped else status
+    return watched([sys.executable, '-m', MODULE, *arguments[1:]])

@@ -29,13 +29,14 @@ from hlai_control.parent.arguments import choice, number, split, whole
 from hlai_control.parent.domain import MOST
 from hlai_control.parent.graph_run import fresh_folder, GraphRun, started
 from hlai_control.parent.machine import process_age_s
+from hlai_control.parent.model import model_file, place_model
 from hlai_control.parent.screen import REFRESH_S, Screen
 from hlai_control.parent.stall import StallWatch
 from hlai_control.parent.summary import summary, write
 from hlai_control.robots.manifest import load_robot
 
 KEYS = ('robot', 'task', 'mode', 'real_time_factor', 'stop_when', 'timeout_s', 'seed', 'run_dir',
-        'domain')
+        'domain', 'model')
 SOLVED, UNSOLVED, FAILED, INTERRUPTED = 0, 3, 1, 130
 # So often may one node die before the run is given up.
 DEATHS_ALLOWED = 20
@@ -55,6 +56,7 @@ class UpSettings:
     :param seed: of every generator.
     :param run_dir: where logs, functions and ``summary.json`` go.
     :param domain: ROS domain, None: a free one.
+    :param model: trained world model to begin with, a path; empty: none.
     :param rooms: settings of the rooms by their parameter names.
     """
 
@@ -67,6 +69,7 @@ class UpSettings:
     seed: int
     run_dir: Path
     domain: int | None
+    model: str
     rooms: dict[str, object]
 
     def parameters(self) -> dict[str, object]:
@@ -94,7 +97,7 @@ def read_arguments(arguments: Sequence[str]) -> UpSettings:
         stop_when=choice(own, 'stop_when', '', ('', 'solved')),
         timeout_s=number(own, 'timeout_s', 0.0, 0.0), seed=whole(own, 'seed', 0),
         run_dir=Path(own.get('run_dir') or Path('runs') / now),
-        domain=None if domain < 0 else domain, rooms=rooms)
+        domain=None if domain < 0 else domain, model=own.get('model', ''), rooms=rooms)
 
 
 class Interrupt:
@@ -130,7 +133,10 @@ def up(arguments: Sequence[str]) -> int:
     settings = read_arguments(arguments)
     manifest = load_robot(settings.robot)
     task = load_task(settings.task, manifest)
+    model = model_file(settings.model, manifest)
     folder = fresh_folder(settings.run_dir)
+    if model is not None:
+        place_model(model, folder)
     settings = UpSettings(**{**vars(settings), 'run_dir': folder})
     console, interrupt = Console(), Interrupt()
     began_s = time.monotonic() - process_age_s()

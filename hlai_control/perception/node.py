@@ -29,6 +29,7 @@ import torch
 from hlai_control.graph import STATE
 from hlai_control.layout import STD_SUFFIX
 from hlai_control.perception.kalman import KalmanEstimator
+from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.joint_states import read_joint_states
@@ -37,7 +38,7 @@ from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import learner, SENSOR
-from hlai_control.ros.signals import Signal, stamp_to_ns, StampGate, to_message
+from hlai_control.ros.signals import Signal, stamp_to_ns, to_message
 from hlai_control.settings import PerceptionSettings
 
 STALE_S = 0.15

@@ -36,6 +36,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from hlai_control.errors import SignalError
 from hlai_control.graph import APPLIED, COMMAND
+from hlai_control.readings import StampGate
 from hlai_control.robots.guard import Candidate, Decision, Guard, Measured, Situation
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
@@ -47,7 +48,7 @@ from hlai_control.ros.peers import Peers
 from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import CONTROL, learner, SENSOR
-from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, StampGate, to_message
+from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, to_message
 from hlai_control.settings import GuardSettings
 
 WATCH_PERIOD_S = 0.02

@@ -183,7 +183,13 @@ class RobotManifest:
             mirror_actions=self._signs(tuple(item.name for item in self.actuators)),
             action_low=tuple(item.low for item in self.actuators),
             action_high=tuple(item.high for item in self.actuators),
-            noise_std=tuple(math.nan if std is None else std for std in noise))
+            noise_std=tuple(math.nan if std is None else std for std in noise),
+            action_units=tuple(self._unit(item) for item in self.actuators))
+
+    def _unit(self, actuator: Actuator) -> str:
+        kind = next(item.kind for item in self.coordinates if item.joint == actuator.joint)
+        units = {'linear': ('N', 'm/s', 'm'), 'angle': ('N m', 'rad/s', 'rad')}[kind]
+        return units[INTERFACES.index(actuator.interface)]
 
     def _signs(self, names: tuple[str, ...]) -> tuple[float, ...]:
         return tuple(-1.0 if name in self.mirror else 1.0 for name in names)

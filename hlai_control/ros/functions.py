@@ -35,8 +35,8 @@ from hlai_control.layout import Layout
 from hlai_control.learning.artefact import Artefact, encode
 from hlai_control.learning.storage import artefact_path, forget_old
 
-# The two learned functions that travel.
-WORLD_MODEL_KIND, CRITIC_KIND = 'world_model', 'critic'
+# The learned functions that travel.
+WORLD_MODEL_KIND, CRITIC_KIND, POLICY_KIND = 'world_model', 'critic', 'policy'
 INLINE_LIMIT = 1_000_000
 # More than the newest, in case that one is damaged.
 KEPT_FILES = 3

@@ -32,12 +32,13 @@ from hlai_control.layout import Layout
 from hlai_control.learning.journal import Journal
 from hlai_control.learning.pairing import Joined, Pairing
 from hlai_control.learning.versions import is_published, tick_of
+from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import lower_priority
 from hlai_control.ros.qos import learner
-from hlai_control.ros.signals import from_message, StampGate
+from hlai_control.ros.signals import from_message
 from hlai_control.settings import ScheduleSettings
 from hlai_control.types import Transition
 
@@ -182,8 +183,9 @@ class LearnerNode(ManagedNode):
 
     def _finish(self, tick: int) -> None:
         self._current = None
-        # In lockstep ticks count from 0, and so equal the transitions made.
-        if is_published(self.transitions, self.schedule):
+        # Lockstep's ticks count from 0 in every run, whatever was known before.
+        made = tick if self.run.lockstep else self.transitions
+        if is_published(made, self.schedule):
             self.publish_version(tick)
         self.diagnostics.fact('transitions', self.transitions)
         self.diagnostics.fact('updates', self.updates)

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 
 from hlai_control.errors import SignalError
+from hlai_control.readings import named_values
 
 NS_PER_S = 1_000_000_000
 MAX_STAMP_S = 2 ** 31
@@ -94,58 +95,5 @@ def from_message(message: JointState, names: Sequence[str]) -> Signal:
     :param names: the values wanted, in this order.
     :raises SignalError: wrong length, missing or duplicated name, non-finite.
     """
-    if len(message.position) != len(message.name):
-        raise SignalError('wrong length')
-    index = {name: i for i, name in enumerate(message.name)}
-    if len(index) != len(message.name):
-        raise SignalError('duplicated name')
-    received = np.array(message.position, dtype=np.float64)
-    try:
-        values = received[[index[name] for name in names]]
-    except KeyError as error:
-        raise SignalError(f'missing name {error.args[0]}') from None
-    if not np.isfinite(values).all():
-        raise SignalError('non-finite')
+    values = named_values(message.name, message.position, names)
     return Signal(stamp_to_ns(message.header.stamp), tuple(names), values)
-
-
-# So many stamps in a row that go forward, but lie before the newest one that has passed,
-# mean that the newest was wrong, or that the clock was set back.
-NEW_TIMELINE = 20
-
-
-class StampGate:
-    """
-    Lets each stamp pass once, and only forward.
-
-    One wrong stamp from the future must not shut the gate for good, so a
-    publisher that goes on steadily in the past is believed after a while.
-    """
-
-    def __init__(self) -> None:
-        """Begin open to any stamp."""
-        self._last_ns: int | None = None
-        self._refused_ns = 0
-        self._refused = 0
-
-    @property
-    def last_ns(self) -> int | None:
-        """Return the newest stamp that has passed [ns], None before the first."""
-        return self._last_ns
-
-    def check(self, stamp_ns: int) -> None:
-        """
-        Pass a newer stamp.
-
-        :raises SignalError: if the stamp was seen already or lies before it.
-        """
-        if self._last_ns is not None and stamp_ns == self._last_ns:
-            raise SignalError('duplicated stamp')
-        if self._last_ns is not None and stamp_ns < self._last_ns:
-            forward = self._refused > 0 and stamp_ns > self._refused_ns
-            self._refused = self._refused + 1 if forward else 1
-            self._refused_ns = stamp_ns
-            if self._refused < NEW_TIMELINE:
-                raise SignalError('backward stamp')
-        self._refused = 0
-        self._last_ns = stamp_ns

@@ -15,6 +15,7 @@
 
 """How the world model learns from the stream: features by gradient, coefficients exactly."""
 
+from collections.abc import Mapping
 from math import pi
 
 from jaxtyping import Float
@@ -22,6 +23,8 @@ import torch
 from torch import Tensor
 
 from hlai_control.layout import Layout
+from hlai_control.learning.crew import Alone, Crew
+from hlai_control.learning.diverse import DiverseMemory
 from hlai_control.learning.replay import Replay
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
@@ -29,6 +32,8 @@ from hlai_control.world_model.ensemble import EnsembleDynamics
 
 # Rates are divided by this many root mean squares: what the robot will do next is faster.
 _SPAN = 2.0
+# Transitions at most that are kept because they differ.
+_DIVERSE = 512
 
 
 class WorldModelLearner:
@@ -36,9 +41,9 @@ class WorldModelLearner:
     Fits an ensemble to the transitions so far.
 
     The accelerations are linear in the ensemble's coefficients, so those are
-    found exactly, by ridge regression over the newest and some older
-    transitions, whenever ``dynamics`` is asked for (variable projection:
-    Golub and Pereyra 1973). Each ``update`` is one Adam step on the features
+    found exactly, by ridge regression over the newest transitions and those
+    that differ most (``learning/diverse.py``), whenever ``dynamics`` is asked
+    for (variable projection: Golub and Pereyra 1973). Each ``update`` is one Adam step on the features
     below them and on the predicted noise, at constant cost. The mean is fitted
     by least squares, the variance by likelihood with the mean held fixed:
     beta-NLL with beta = 1 (Seitzer et al. 2022, *On the pitfalls of
@@ -48,12 +53,14 @@ class WorldModelLearner:
     :param layout: the robot.
     :param settings: sizes, learning rate, ridge.
     :param generator: draws initial weights and batches.
+    :param crew: the processes that train it together; None: this one alone.
     """
 
     def __init__(self, layout: Layout, settings: WorldModelSettings,
-                 generator: torch.Generator) -> None:
+                 generator: torch.Generator, crew: Crew | None = None) -> None:
         """Begin with an untrained ensemble and an empty memory."""
         self._settings, self._generator = settings, generator
+        self._crew = Alone() if crew is None else crew
         self._count, self._dt = len(layout.positions), layout.period_s
         self._turns = torch.tensor(layout.angle + (False,) * self._count)
         self._dynamics = EnsembleDynamics(layout, settings, generator)
@@ -63,6 +70,7 @@ class WorldModelLearner:
         self._moments = torch.zeros(2, 2 * self._count, dtype=torch.float64)
         self._squares = torch.zeros(self._count, dtype=torch.float64)
         self.replay = Replay(layout)
+        self._diverse = DiverseMemory(layout, max(2, min(settings.window // 2, _DIVERSE)))
 
     @property
     def dynamics(self) -> EnsembleDynamics:
@@ -80,6 +88,7 @@ class WorldModelLearner:
         :raises SignalError: if a number in it is not finite.
         """
         self.replay.add(transition)
+        self._diverse.add(transition)
         state, share = transition.state.double(), 1.0 / self.replay.total
         self._moments.lerp_(torch.stack([state, state.square()]), share)
         self._squares.lerp_(self._acceleration(
@@ -103,14 +112,21 @@ class WorldModelLearner:
         :raises ShapeError: if nothing has been added yet.
         """
         members, batch = self._settings.members, self._settings.batch
-        rows = self.replay.sample(members * batch, self._generator)
-        loss = self._loss(*(part.view(members, batch, -1)
-                            for part in (rows.state, rows.action, rows.next_state)))
+        loss = self._loss(*(self._crew.part(part, 1) for part in self._batch(members, batch)))
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._crew.average([parameter.grad for parameter in self._dynamics.parameters()
+                            if parameter.grad is not None])
         self._optimiser.step()
         self._fitted = False
         return loss.item()
+
+    @torch.no_grad()
+    def held_out_loss(self, rows: Batch) -> float:
+        """Return the training loss on rows that may never have been added; learn nothing."""
+        members = self.dynamics.members
+        return float(self._loss(*(part.expand(members, -1, -1) for part in (
+            rows.state, rows.action, rows.next_state))))
 
     def one_step_error(self, transition: Transition) -> Float[Tensor, ' S']:
         """
@@ -129,10 +145,32 @@ class WorldModelLearner:
             wrapped = torch.remainder(error + pi, 2.0 * pi) - pi
             return torch.where(self._turns, wrapped, error)
 
+    def progress(self) -> dict[str, Tensor]:
+        """Copy what training has changed, the memory of transitions and scales apart."""
+        copied = {f'dynamics.{name}': value for name, value in self._dynamics.export().items()}
+        for number, state in self._optimiser.state_dict()['state'].items():
+            copied |= {f'optimiser.{number}.{name}': value.clone()
+                       for name, value in state.items()}
+        return copied | {'generator': self._generator.get_state()}
+
+    def resume(self, progress: Mapping[str, Tensor]) -> None:
+        """Go on from a copy, the same transitions having been added; the same updates follow."""
+        self._dynamics.load({name.removeprefix('dynamics.'): value
+                             for name, value in progress.items()
+                             if name.startswith('dynamics.')})
+        steps: dict[int, dict[str, Tensor]] = {}
+        for name, value in progress.items():
+            if name.startswith('optimiser.'):
+                _, number, key = name.split('.')
+                steps.setdefault(int(number), {})[key] = value.clone()
+        self._optimiser.load_state_dict(self._optimiser.state_dict() | {'state': steps})
+        self._generator.set_state(progress['generator'])
+        self._fitted = True
+
     @torch.no_grad()
     def _fit(self) -> None:
         # Ridge regression, in float64: the regressors are far from orthogonal.
-        dynamics, rows = self._dynamics, self._rows()
+        dynamics, rows = self._dynamics, self._own(self._rows())
         middle = self._middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
@@ -141,22 +179,36 @@ class WorldModelLearner:
         for sign in set(signs):
             alike = [i for i in range(self._count) if signs[i] == sign]
             design = dynamics.design(hidden, columns, alike[0]).double()
-            gram = design.mT @ design
+            gram, right = design.mT @ design, design.mT @ targets[:, alike].double()
+            self._crew.total(gram)
+            self._crew.total(right)
             gram.diagonal(dim1=-2, dim2=-1).add_(self._settings.ridge)
-            found = torch.cholesky_solve(design.mT @ targets[:, alike].double(),
-                                         torch.linalg.cholesky(gram))
+            found = torch.cholesky_solve(right, torch.linalg.cholesky(gram))
             shape = dynamics.coefficients[:, alike].shape
             dynamics.coefficients[:, alike] = found.mT.reshape(shape).float()
 
+    def _batch(self, members: int, batch: int) -> tuple[Float[Tensor, 'E B D'], ...]:
+        # Half drawn from all, half from what differs: else a long rest would be all there is.
+        old = batch // 2 if self.replay.total > len(self._diverse) else 0
+        parts = [self.replay.sample(members * (batch - old), self._generator)]
+        if old:
+            parts.append(self._diverse.sample(members * old, self._generator))
+        return tuple(torch.cat([rows.view(members, -1, rows.shape[-1]) for rows in alike], dim=1)
+                     for alike in _columns(parts))
+
     def _rows(self) -> Batch:
-        # All of them while they are few; then half the newest, half drawn from all.
+        # All of them while they are few; then the newest, what differs, and any others.
         limit = self._settings.window
         if len(self.replay) <= limit:
             return self.replay.latest(limit)
-        parts = (self.replay.latest(limit // 2),
-                 self.replay.sample(limit // 2, self._generator))
-        return Batch(*(torch.cat(pair) for pair in zip(
-            *((part.state, part.action, part.next_state) for part in parts), strict=True)))
+        parts = [self.replay.latest(limit // 2), self._diverse.all()]
+        if (left := limit - sum(len(part.state) for part in parts)) > 0:
+            parts.append(self.replay.sample(left, self._generator))
+        return Batch(*(torch.cat(alike) for alike in _columns(parts)))
+
+    def _own(self, rows: Batch) -> Batch:
+        return Batch(*(self._crew.part(part, 0)
+                       for part in (rows.state, rows.action, rows.next_state)))
 
     def _acceleration(self, state: Float[Tensor, '*B S'],
                       ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B n']:
@@ -188,3 +240,8 @@ class WorldModelLearner:
         unit = self._dynamics.acceleration * self._dt ** 2
         position = (moved - 0.5 * self._dt * rates) / unit + 0.5 * residual
         return torch.cat([position, residual], dim=-1)
+
+
+def _columns(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:
+    return (tuple(part.state for part in parts), tuple(part.action for part in parts),
+            tuple(part.next_state for part in parts))
