@@ -15,7 +15,8 @@
 """The seams of the engine on one page; axis letters as in ``types``."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from functools import cache
+from typing import Any, Protocol, runtime_checkable, TypeGuard
 
 from jaxtyping import Float
 import torch
@@ -204,3 +205,34 @@ class Planner(Protocol):
         :param warm: the previous tick's plan, not yet shifted.
         :raises PlanError: if no candidate has a finite energy.
         """
+
+
+def follows(part: object) -> TypeGuard[Trajectories]:
+    """Tell whether a world model may do more than a step per call."""
+    return _has(part, 'whole', 'follow', 'linearise')
+
+
+def bends_cost(part: object) -> TypeGuard[ExpandableCost]:
+    """Tell whether a cost knows its derivatives."""
+    return _has(part, 'terms', 'stage', 'expansion')
+
+
+def bends_value(part: object) -> TypeGuard[ExpandableValue]:
+    """Tell whether a critic knows its derivatives."""
+    return _has(part, 'value', 'expansion')
+
+
+def bends_constraints(part: object) -> TypeGuard[ExpandableConstraints]:
+    """Tell whether constraints know their derivatives."""
+    return _has(part, 'values', 'slopes')
+
+
+def _has(part: object, *names: str) -> bool:
+    kind: Any = type(part)
+    return _of_kind(kind, names)
+
+
+@cache
+def _of_kind(kind: Any, names: tuple[str, ...]) -> bool:
+    # isinstance looks at every attribute of a protocol anew: a twentieth of a plan's time.
+    return all(hasattr(kind, name) for name in names)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.layout import Layout
-from hlai_control.protocols import Dynamics, Trajectories
+from hlai_control.protocols import Dynamics, follows
 
 
 class CarriedLayout(Layout):
@@ -72,20 +72,20 @@ class CarriedDynamics:
 
     def whole(self, like: Tensor, count: int) -> bool:
         """Tell whether :meth:`follow` and :meth:`linearise` may be called."""
-        return isinstance(self.inner, Trajectories) and self.inner.whole(like, count)
+        return follows(self.inner) and self.inner.whole(like, count)
 
     def follow(self, start: Float[Tensor, ' N'], base: Float[Tensor, 'K T A'],
                reference: Float[Tensor, 'G T N'], gains: Float[Tensor, 'G T A N'],
                closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
                ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 N']]:
         """Roll out with feedback, see ``protocols.Trajectories``."""
-        assert isinstance(self.inner, Trajectories), 'ask whole() first'
+        assert follows(self.inner), 'ask whole() first'
         return self.inner.follow(start, base, reference, gains, closed, low, high)
 
     def linearise(self, states: Float[Tensor, 'G T N'],
                   actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T N M']:
         """Differentiate each step, see ``protocols.Trajectories``."""
-        assert isinstance(self.inner, Trajectories), 'ask whole() first'
+        assert follows(self.inner), 'ask whole() first'
         size, total = actions.shape[-1], states.shape[-1]
         own = total - size - 1
         found = self.inner.linearise(states[..., :own].contiguous(), actions)

@@ -28,7 +28,7 @@ from hlai_control.actor.risk import draw_latents
 from hlai_control.actor.rollout import advance
 from hlai_control.errors import PlanError
 from hlai_control.layout import Layout
-from hlai_control.protocols import Problem, Trajectories
+from hlai_control.protocols import follows, Problem
 from hlai_control.settings import DdpSettings
 from hlai_control.types import Budget, Plan
 
@@ -312,7 +312,7 @@ def follow(start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
     """
     low, high = limits
     dynamics, latents = objective.problem.dynamics, objective.latents
-    if latents is None and isinstance(dynamics, Trajectories) and dynamics.whole(start, len(base)):
+    if latents is None and follows(dynamics) and dynamics.whole(start, len(base)):
         return dynamics.follow(start, base, reference, gains, closed, low, high)
     state = start.expand(objective.scenarios, base.shape[0], -1)
     states, actions = [state], []

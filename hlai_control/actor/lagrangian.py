@@ -28,11 +28,11 @@ from torch import Tensor
 from hlai_control.actor.carried import CarriedDynamics, split
 from hlai_control.actor.objective import gradient_and_hessian
 from hlai_control.protocols import (
+    bends_constraints,
+    bends_cost,
+    bends_value,
     ConstraintFunction,
     CostFunction,
-    ExpandableConstraints,
-    ExpandableCost,
-    ExpandableValue,
     Problem,
     ValueFunction,
 )
@@ -88,7 +88,7 @@ class Penalty:
         :returns: gradient and Hessian with regard to carried state and action.
         """
         size, width = action.shape[-1], carried.shape[-1]
-        if not isinstance(self.constraints, ExpandableConstraints):
+        if not bends_constraints(self.constraints):
             return gradient_and_hessian(
                 lambda both: self.of(both[..., :width], both[..., width:]).sum(dim=-1),
                 torch.cat([carried, action], dim=-1))
@@ -158,7 +158,7 @@ class PenalisedCost:
         """Differentiate :meth:`stage` twice; M = N + A."""
         own, size = split(state, action.shape[-1])[0], action.shape[-1]
         width = own.shape[-1]
-        if isinstance(self.inner, ExpandableCost):
+        if bends_cost(self.inner):
             slope, bend = self.inner.expansion(own, action)
         else:
             slope, bend = gradient_and_hessian(
@@ -189,8 +189,8 @@ class PenalisedValue:
                   ) -> tuple[Float[Tensor, 'B N'], Float[Tensor, 'B N N']]:
         """Differentiate :meth:`value` twice."""
         own, last, _ = split(state, self.actions)
-        slope, bend = self.inner.expansion(own) if isinstance(
-            self.inner, ExpandableValue) else gradient_and_hessian(self.inner.value, own)
+        slope, bend = self.inner.expansion(own) if bends_value(
+            self.inner) else gradient_and_hessian(self.inner.value, own)
         # What counts at the end looks at the state alone: the action's rows are zero.
         found, bent = self.penalty.expansion(state, last)
         gradient, hessian = found[:, :state.shape[-1]], bent[:, :state.shape[-1], :state.shape[-1]]

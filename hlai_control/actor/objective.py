@@ -26,11 +26,11 @@ from torch.nn.functional import pad
 from hlai_control.actor.risk import risk_weights
 from hlai_control.actor.rollout import energy, scenario_energies
 from hlai_control.protocols import (
+    bends_cost,
+    bends_value,
     Dynamics,
-    ExpandableCost,
-    ExpandableValue,
+    follows,
     Problem,
-    Trajectories,
 )
 
 Array = np.ndarray
@@ -49,7 +49,7 @@ class MeanDynamics:
     def __init__(self, ensemble: Dynamics) -> None:
         """Keep the ensemble, and what it may do in one call."""
         self._ensemble = ensemble
-        self._trajectories = ensemble if isinstance(ensemble, Trajectories) else None
+        self._trajectories = ensemble if follows(ensemble) else None
 
     @property
     def members(self) -> int:
@@ -207,13 +207,13 @@ class Objective:
 
     def _stage_expansion(self, at: Tensor, size: int) -> tuple[Tensor, Tensor]:
         cost = self.problem.cost
-        if isinstance(cost, ExpandableCost):
+        if bends_cost(cost):
             return cost.expansion(at[:, :size], at[:, size:])
         return gradient_and_hessian(self.stage(size), at)
 
     def _terminal_expansion(self, at: Tensor, size: int) -> tuple[Tensor, Tensor]:
         critic = self.problem.critic
-        if isinstance(critic, ExpandableValue):
+        if bends_value(critic):
             gradient, hessian = critic.expansion(at[:, :size])
             beside = at.shape[1] - size  # the action does not count
             return pad(gradient, (0, beside)), pad(hessian, (0, beside, 0, beside))
@@ -253,7 +253,7 @@ def jacobians(dynamics: Dynamics, states: Float[Tensor, 'E T S'],
         found = _jacobians(dynamics, states.reshape(*folded, states.shape[-1]),
                            actions.repeat(draws, 1), latents.reshape(*folded, latents.shape[-1]))
         return found.reshape(*states.shape, -1)
-    if isinstance(dynamics, Trajectories) and dynamics.whole(states, 1):
+    if follows(dynamics) and dynamics.whole(states, 1):
         return dynamics.linearise(states, actions)
     return _jacobians(dynamics, states, actions, None)
 

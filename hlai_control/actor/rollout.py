@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.risk import risk_weights
-from hlai_control.protocols import Dynamics, Problem, Trajectories
+from hlai_control.protocols import Dynamics, follows, Problem, Trajectories
 
 
 def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
@@ -40,7 +40,7 @@ def roll_out(start: Float[Tensor, ' S'], actions: Float[Tensor, 'K T A'],
     :returns: T + 1 states each, the first one ``start``.
     """
     count = dynamics.members if latents is None else len(latents)
-    if (latents is None and isinstance(dynamics, Trajectories)
+    if (latents is None and follows(dynamics)
             and dynamics.whole(start, len(actions))):
         return _open_loop(start, actions, dynamics, count)
     state = start.expand(count, actions.shape[0], -1)
