@@ -43,8 +43,8 @@ class WorldModelLearner:
     The accelerations are linear in the ensemble's coefficients, so those are
     found exactly, by ridge regression over the newest transitions and those
     that differ most (``learning/diverse.py``), whenever ``dynamics`` is asked
-    for (variable projection: Golub and Pereyra 1973). Each ``update`` is one Adam step on the features
-    below them and on the predicted noise, at constant cost. The mean is fitted
+    for (variable projection: Golub and Pereyra 1973). Each ``update`` is one
+    Adam step on the features below them and on the predicted noise, at constant cost. The mean is fitted
     by least squares, the variance by likelihood with the mean held fixed:
     beta-NLL with beta = 1 (Seitzer et al. 2022, *On the pitfalls of
     heteroscedastic uncertainty estimation*), so that a variance that is wrong
