@@ -35,8 +35,6 @@ from hlai_control.types import Budget, Plan
 # The weight grows where a round leaves more than the first fraction of the violation, unless its
 # last refinement gained more than the last fraction of the penalty: then more of them will do.
 _PROGRESS, _GROWTH, _IDLE = 0.25, 10.0, 0.01
-# Half as much if the planner has not come to rest: it may yet find its way at this weight.
-_PUSH = 5.0
 # It grows up to this multiple of the first.
 _HEAVIEST = 1e3
 # At the greatest weight, less progress than this means that there is no feasible plan.
@@ -151,10 +149,9 @@ class ConstrainedPlanner:
                 best = found
             rested, left = found.plan.iterations < share, penalty.residual(found.measured)
             stuck = penalty.weight >= heaviest and left > _STUCK * residual
-            growth = 1.0
-            if left > max(_PROGRESS * residual, tolerance):
-                growth = _GROWTH if rested else _PUSH if found.idle(left, penalty.weight) else 1.0
-            penalty = penalty.updated(found.measured, growth, heaviest)
+            slow = left > max(_PROGRESS * residual, tolerance) and (
+                rested or found.idle(left, penalty.weight))
+            penalty = penalty.updated(found.measured, _GROWTH if slow else 1.0, heaviest)
             if rested and (stuck or left <= tolerance):
                 break
             patience += not rested
