@@ -122,11 +122,9 @@ class PolicySettings(Settings):
     batch: int = setting(32, 1, 65536, 'Start states per update.')
     imagined_steps: int = setting(12, 1, 100, 'Length of imagined roll-outs [ticks].')
     uncertainty: float = setting(
-        0.5, 0.0, 1e3, "Standard deviations of the members' costs that are added to their mean "
-        '(PPUU).')
+        0.5, 0.0, 1e3, "Standard deviations of the members' costs added to their mean (PPUU).")
     propose: bool = choice(
-        False, (True, False), "Plans may begin from the policy's commands, where these cost less "
-        'than the previous plan.')
+        False, (True, False), "Plans may begin from the policy's commands, if these cost less.")
 
 
 # The planners by name (``actor/planners.py``).

@@ -23,13 +23,7 @@ from hlai_control.actor.agent import Agent, AgentSettings, Answer
 from hlai_control.actor.inputs import AppliedCommands
 from hlai_control.actor.planners import PlanningSettings
 from hlai_control.actor.rollout import energy, roll_out
-from hlai_control.configurator.configuration import (
-    Configuration,
-    EXPLORE,
-    HOLD,
-    REACTIVE,
-    RUN,
-)
+from hlai_control.configurator.configuration import Configuration, EXPLORE, HOLD, REACTIVE, RUN
 from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.spec import CostSpec
