@@ -44,11 +44,11 @@ class WorldModelLearner:
     found exactly, by ridge regression over the newest transitions and those
     that differ most (``learning/diverse.py``), whenever ``dynamics`` is asked
     for (variable projection: Golub and Pereyra 1973). Each ``update`` is one
-    Adam step on the features below them and on the predicted noise, at constant cost. The mean is fitted
-    by least squares, the variance by likelihood with the mean held fixed:
-    beta-NLL with beta = 1 (Seitzer et al. 2022, *On the pitfalls of
-    heteroscedastic uncertainty estimation*), so that a variance that is wrong
-    early on cannot starve the mean.
+    Adam step on the features below them and on the predicted noise, at
+    constant cost. The mean is fitted by least squares, the variance by
+    likelihood with the mean held fixed: beta-NLL with beta = 1 (Seitzer et al.
+    2022, *On the pitfalls of heteroscedastic uncertainty estimation*), so that
+    a variance that is wrong early on cannot starve the mean.
 
     :param layout: the robot.
     :param settings: sizes, learning rate, ridge.
