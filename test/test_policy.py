@@ -16,7 +16,7 @@
 
 from dataclasses import replace
 
-from problems import LINEAR, QUADRATIC, random_ensemble, SWING, WIDE
+from problems import CartPole, LINEAR, QUADRATIC, random_ensemble, SWING, WIDE
 import pytest
 import torch
 from toys import CARTPOLE, MASS
@@ -24,6 +24,8 @@ from toys import CARTPOLE, MASS
 from hlai_control.actor.policy import PolicyNetwork
 from hlai_control.actor.policy_learner import PolicyLearner
 from hlai_control.actor.seeded import ReactivePlanner, SeededPlanner
+from hlai_control.cost.constraint_spec import ConstraintSpec
+from hlai_control.cost.constraints import TaskConstraints
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.errors import PlanError
 from hlai_control.protocols import PolicyFunction, Problem
@@ -167,12 +169,45 @@ SWINGING = Problem(random_ensemble(), SWING, None, 0.98)
 
 def test_reacting_is_one_call_and_refuses_what_is_not_finite():
     policy, start = drawn(), torch.tensor([0.1, 0.2, 0.3, 0.4]).double()
-    plan = ReactivePlanner(policy).plan(start, SWINGING, None, Budget(1), torch.Generator())
+    plan = ReactivePlanner(policy, 1e-3).plan(start, SWINGING, None, Budget(1), torch.Generator())
     torch.testing.assert_close(plan.actions[0], policy.action(start).detach(), rtol=0, atol=0)
     assert plan.iterations == 0 and plan.states.shape == (2, 4)
     with pytest.raises(PlanError, match='hold the safe command'):
-        ReactivePlanner(policy).plan(start * torch.nan, SWINGING, None, Budget(1),
-                                     torch.Generator())
+        ReactivePlanner(policy, 1e-3).plan(start * torch.nan, SWINGING, None, Budget(1),
+                                           torch.Generator())
+    blind = Problem(Unknowing(), SWING, None, 0.98)
+    with pytest.raises(PlanError, match='check state and world model'):
+        ReactivePlanner(policy, 1e-3).plan(start, blind, None, Budget(1), torch.Generator())
+
+
+class Unknowing(CartPole):
+    """A world model that knows of no state what follows."""
+
+    def step(self, state, action, z=None):
+        return super().step(state, action) * torch.nan
+
+
+class Pushing:
+    """A policy that always pushes with 9 N."""
+
+    def action(self, state):
+        return torch.full((*state.shape[:-1], 1), 9.0).to(state)
+
+
+def test_reacting_keeps_to_rates_and_says_what_it_cannot_keep():
+    start = torch.tensor([0.5, 0.0, 1.0, 0.0]).double()
+    rate = ConstraintSpec('slew', 'rate', ('cart.force',), limit=2.0 / CARTPOLE.period_s)
+    rail = ConstraintSpec('rail', 'limit', ('cart.x',), low=-0.4, high=0.4)
+    for specs, violated in (((rate,), ''), ((rate, rail), 'rail.high')):
+        problem = Problem(CartPole(), SWING, None, 0.98, previous=torch.tensor([1.0]).double(),
+                          constraints=TaskConstraints(CARTPOLE, specs))
+        plan = ReactivePlanner(Pushing(), 1e-3).plan(start, problem, None, Budget(1),
+                                                     torch.Generator())
+        # From 1 N the force may rise by 2 N in a tick.
+        assert float(plan.actions[0]) == pytest.approx(3.0, abs=1e-6)
+        assert plan.violated == violated and plan.feasible == (not violated)
+    # After 50 ms at 1 m/s the cart is at 0.55 m and a little more: 0.15 m too far.
+    assert plan.violation == pytest.approx(0.15, abs=0.01)
 
 
 class Recorder:

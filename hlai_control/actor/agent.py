@@ -128,7 +128,7 @@ class Agent:
         """Forget the motion so far, but nothing that was learned."""
         self.applied = AppliedCommands(self._layout.delay_ticks, self._layout.action_size)
         self._warm: Plan | None = None
-        self._warm_tick = 0
+        self._warm_tick, self._reacted = 0, False
 
     def warm_up(self, spec: CostSpec) -> None:
         """
@@ -202,12 +202,17 @@ class Agent:
         able = not blind and self.policies.version > 0
         planner: Planner = self._planners[blind]
         if able and reacting:
-            planner = ReactivePlanner(self._policy)
+            planner = ReactivePlanner(
+                self._policy, self._settings.planning.constraint.tolerance)
         elif able and self._settings.policy.propose:
             planner = SeededPlanner(self._layout, planner, self._policy)
         engine = Engine(self._layout, self._engines.dynamics, problem, planner)
         exploring |= blind
         iterations = self._configuration.iterations or budget.iterations
+        # One step of the policy is nothing that a planner could go on from.
+        if self._reacted and not (able and reacting):
+            self._warm = None
+        self._reacted = able and reacting
         warm = None if self._warm is None else moved(
             self._warm, tick // self._stride - self._warm_tick // self._stride)
         self._warm_tick = tick
@@ -248,7 +253,8 @@ class Agent:
             self._engines.load_model(model.tensors)
         if (critic := self.critics.advance(tick)) is not None:
             self._engines.value.load(critic.tensors)
-        if self._settings.schedule.acting and (
+        # In lockstep a policy comes only if somebody teaches one; else whatever comes counts.
+        if (self._settings.schedule.acting or not self._lockstep) and (
                 policy := self.policies.advance(tick)) is not None:
             self._policy.load(policy.tensors)
         scheme = self._schemes.advance(stamp_ns)
@@ -262,9 +268,7 @@ class Agent:
 
 def _doing(exploring: bool, reacting: bool, able: bool, violated: str) -> str:
     """Say for people what a tick was about."""
-    if reacting and able:
-        return 'reacting'
-    doing = 'exploring' if exploring else 'planning'
-    if reacting and not exploring:
+    doing = 'exploring' if exploring else 'reacting' if reacting and able else 'planning'
+    if reacting and not able and not exploring:
         doing += ': there is no policy to react with'
     return doing + (f', but not within {violated}' if violated else '')

@@ -77,7 +77,7 @@ class Explorer:
         else:
             actions = shifted(warm.actions, self._horizon).clone()
             actions[-1] = self._push(actions[-1], middle, scale, generator)
-        last = last_command(start, problem, warm, len(low))
+        last = last_command(start, problem, warm, len(low)).clamp(low, high)
         actions = reachable(torch.minimum(torch.maximum(actions, low), high), last, start,
                             problem.constraints)
         states = roll_out(start, actions.unsqueeze(0), problem.dynamics)

@@ -81,6 +81,8 @@ from hlai_control.types import Budget, Estimate
 TIMING_NAMES = ('latency_s', 'plan_s', 'ticks', 'late', 'skipped', 'world_model', 'critic',
                 'energy', 'anticipated', 'iterations', 'violation', 'exploring', 'proposed',
                 'gained', 'budget_s')
+# A violation that is not finite, for nothing but NaN can be published as -1.
+_UNMEASURED = 1e9
 # Share of the control period after which refinement stops, in real time.
 PLAN_SHARE = 0.6
 # Among real-time processes: last, for it works the longest.
@@ -219,7 +221,8 @@ class ActorNode(ManagedNode):
         values = [latency_s, plan_s, self._ticks, self._late, self._skipped,
                   self._agent.models.version, self._agent.critics.version,
                   plan.energy if plan else 0.0, plan.anticipated if plan else 0.0,
-                  plan.iterations if plan else 0, plan.violation if plan else 0.0,
+                  plan.iterations if plan else 0,
+                  min(plan.violation, _UNMEASURED) if plan else 0.0,
                   float(answer.exploring), plan.proposed if plan else 0.0,
                   plan.gained if plan else 0.0, budget_s]
         if plan is not None and plan.rejected:
