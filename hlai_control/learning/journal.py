@@ -22,12 +22,10 @@ the writer opens the file again. Whatever the length, opening reads the end
 only, and reading needs memory for what is asked for only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import fcntl
 import os
 from pathlib import Path
-
-import numpy as np
 
 from hlai_control.errors import ArtefactError
 from hlai_control.layout import Layout
@@ -80,18 +78,17 @@ class JournalReader:
                         ) if count else b''
         return self._format.unpack(data)
 
-    def draw(self, count: int, generator: np.random.Generator) -> Rows:
+    def at(self, numbers: Sequence[int]) -> Rows:
         """
-        Draw records uniformly, with replacement; damaged ones are left out.
+        Read single records; damaged ones and such that are not there are left out.
 
-        :param count: how many.
-        :param generator: the only source of randomness.
+        :param numbers: of the records, from 0, in any order.
+        :raises ArtefactError: if the file is of another robot or no journal.
         """
-        held = len(self)
-        numbers = generator.integers(held, size=count).tolist() if held else []
-        size, begin = self._format.size, len(self._format.header)
+        held, size, begin = len(self), self._format.size, len(self._format.header)
         return self._format.unpack(b''.join(
-            os.pread(self._file, size, begin + size * number) for number in numbers))
+            os.pread(self._file, size, begin + size * number)
+            for number in numbers if 0 <= number < held))
 
     def chunks(self, first: int = 0) -> Iterator[Rows]:
         """Read all that is there now, from a given record on, a bounded number at a time."""
