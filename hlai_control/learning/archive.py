@@ -42,9 +42,17 @@ class JournalArchive:
         """
         return batch_of(self._reader.at(numbers))
 
-    def chunks(self) -> Iterator[Batch]:
-        """Return all that is there now, oldest first, a bounded number at a time."""
-        for rows in self._reader.chunks():
+    def __len__(self) -> int:
+        """Count the transitions that are there now, damaged ones included."""
+        return len(self._reader)
+
+    def chunks(self, end: int) -> Iterator[Batch]:
+        """
+        Return transitions from the beginning, a bounded number at a time.
+
+        :param end: number of the first that is not wanted.
+        """
+        for rows in self._reader.chunks(end):
             if len(rows):
                 yield batch_of(rows)
 

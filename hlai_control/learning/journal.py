@@ -90,15 +90,18 @@ class JournalReader:
             os.pread(self._file, size, begin + size * number)
             for number in numbers if 0 <= number < held))
 
-    def chunks(self, first: int = 0) -> Iterator[Rows]:
-        """Read all that is there now, from a given record on, a bounded number at a time."""
-        end = len(self)
-        for begin in range(first, end, _CHUNK):
+    def chunks(self, end: int) -> Iterator[Rows]:
+        """
+        Read from the beginning, a bounded number at a time.
+
+        :param end: number of the first record not to read.
+        """
+        for begin in range(0, end, _CHUNK):
             yield self.read(begin, min(_CHUNK, end - begin))
 
     def __iter__(self) -> Iterator[Joined]:
         """Give all that is there now, one after the other."""
-        for rows in self.chunks():
+        for rows in self.chunks(len(self)):
             yield from rows
 
     def close(self) -> None:

@@ -13,9 +13,15 @@
 # limitations under the License.
 
 
-"""Artefacts in the run's folder: the newest valid one is read back."""
+"""
+Artefacts in the run's folder: the newest valid one is read back.
+
+Versions are ticks, and these may begin anew whenever a run is resumed. So
+what earlier sessions left lies apart, in folders of their own.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -25,6 +31,9 @@ from hlai_control.layout import Layout
 from hlai_control.learning.artefact import Artefact, decode, MAX_BYTES
 
 _SUFFIX = '.safetensors'
+_BEFORE = 'before-'
+# What a session begins with counts as older than all that it makes itself.
+BEFORE_VERSION = 1
 
 
 def artefact_path(folder: Path, kind: str, version: int) -> Path:
@@ -38,6 +47,19 @@ def forget_old(folder: Path, kind: str, keep: int) -> None:
         path.unlink(missing_ok=True)
 
 
+def set_apart(folder: Path) -> None:
+    """Move what the session that ended has left out of the way of the next one's versions."""
+    found = sorted(folder.glob(f'*{_SUFFIX}'))
+    if not found:
+        return
+    earlier = _sessions(folder)
+    number = int(earlier[0].name.removeprefix(_BEFORE)) + 1 if earlier else 1
+    apart = folder / f'{_BEFORE}{number:06d}'
+    apart.mkdir()
+    for path in found:
+        path.rename(apart / path.name)
+
+
 def newest_valid(folder: Path, layout: Layout, kind: str,
                  like: Mapping[str, Tensor]) -> Artefact | None:
     """
@@ -47,15 +69,24 @@ def newest_valid(folder: Path, layout: Layout, kind: str,
     :param layout: the robot.
     :param kind: which function.
     :param like: see :func:`hlai_control.learning.artefact.decode`.
-    :returns: None if there is none.
+    :returns: None if there is none; one of an earlier session has version
+        :data:`BEFORE_VERSION`.
     """
-    for path in _newest_first(folder, kind):
-        try:
-            if path.stat().st_size <= MAX_BYTES:
-                return decode(path.read_bytes(), layout, kind, like)
-        except (ArtefactError, OSError):
-            continue
+    for place in (folder, *_sessions(folder)):
+        for path in _newest_first(place, kind):
+            try:
+                if path.stat().st_size <= MAX_BYTES:
+                    found = decode(path.read_bytes(), layout, kind, like)
+                    return found if place == folder else replace(found, version=BEFORE_VERSION)
+            except (ArtefactError, OSError):
+                continue
     return None
+
+
+def _sessions(folder: Path) -> list[Path]:
+    """Return the folders of earlier sessions, newest first."""
+    return sorted((path for path in folder.glob(f'{_BEFORE}*')
+                   if path.name.removeprefix(_BEFORE).isdecimal()), reverse=True)
 
 
 def _newest_first(folder: Path, kind: str) -> list[Path]:
