@@ -29,35 +29,21 @@ from torch import Tensor
 from hlai_control.errors import ArtefactError
 from hlai_control.layout import Layout
 from hlai_control.learning.artefact import Artefact, decode, MAX_BYTES
+from hlai_control.learning.sessions import earlier_sessions, SUFFIX
 
-_SUFFIX = '.safetensors'
-_BEFORE = 'before-'
 # What a session begins with counts as older than all that it makes itself.
 BEFORE_VERSION = 1
 
 
 def artefact_path(folder: Path, kind: str, version: int) -> Path:
     """Name the file of one version; names sort by version."""
-    return folder / f'{kind}-{version:018d}{_SUFFIX}'
+    return folder / f'{kind}-{version:018d}{SUFFIX}'
 
 
 def forget_old(folder: Path, kind: str, keep: int) -> None:
     """Delete all but the ``keep`` newest files of one kind."""
     for path in _newest_first(folder, kind)[keep:]:
         path.unlink(missing_ok=True)
-
-
-def set_apart(folder: Path) -> None:
-    """Move what the session that ended has left out of the way of the next one's versions."""
-    found = sorted(folder.glob(f'*{_SUFFIX}'))
-    if not found:
-        return
-    earlier = _sessions(folder)
-    number = int(earlier[0].name.removeprefix(_BEFORE)) + 1 if earlier else 1
-    apart = folder / f'{_BEFORE}{number:06d}'
-    apart.mkdir()
-    for path in found:
-        path.rename(apart / path.name)
 
 
 def newest_valid(folder: Path, layout: Layout, kind: str,
@@ -72,7 +58,7 @@ def newest_valid(folder: Path, layout: Layout, kind: str,
     :returns: None if there is none; one of an earlier session has version
         :data:`BEFORE_VERSION`.
     """
-    for place in (folder, *_sessions(folder)):
+    for place in (folder, *earlier_sessions(folder)):
         for path in _newest_first(place, kind):
             try:
                 if path.stat().st_size <= MAX_BYTES:
@@ -83,11 +69,5 @@ def newest_valid(folder: Path, layout: Layout, kind: str,
     return None
 
 
-def _sessions(folder: Path) -> list[Path]:
-    """Return the folders of earlier sessions, newest first."""
-    return sorted((path for path in folder.glob(f'{_BEFORE}*')
-                   if path.name.removeprefix(_BEFORE).isdecimal()), reverse=True)
-
-
 def _newest_first(folder: Path, kind: str) -> list[Path]:
-    return sorted(folder.glob(f'{kind}-*{_SUFFIX}'), reverse=True)
+    return sorted(folder.glob(f'{kind}-*{SUFFIX}'), reverse=True)
