@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 from toys import MASS
 
+from hlai_control.configurator.configuration import Configuration
 from hlai_control.errors import SettingsError, UsageError
 from hlai_control.learning.artefact import Artefact, encode
 from hlai_control.learning.sessions import earlier_sessions, set_apart
@@ -73,6 +74,16 @@ def test_what_is_said_now_counts_more_and_is_remembered(run):
     keep_account(run, settings.lasting(), ROBOT.layout)
     again = read_arguments([f'resume:={run.name}'])
     assert again.rooms == settings.rooms and again.mode == 'realtime'
+
+
+@pytest.mark.parametrize(('content', 'task'), [
+    (Configuration(3, 0, 'pendulum_swingup', 'hold', '', 0, 0, 'asked').to_json(),
+     'pendulum_swingup'), ('{"version": 3', 'swingup'), ('', 'swingup')])
+def test_the_task_is_the_one_that_was_asked_for_last(run, content, task):
+    (run / 'configuration.json').write_text(content)
+    assert read_arguments([f'resume:={run.name}']).task == task
+    # What is asked for now comes after it.
+    assert read_arguments([f'resume:={run.name}', 'task:=other']).task == 'other'
 
 
 def test_documents_are_found_from_anywhere(run, tmp_path, monkeypatch):

@@ -22,7 +22,8 @@ import json
 import os
 from pathlib import Path
 
-from hlai_control.errors import UsageError
+from hlai_control.configurator.configuration import CONFIGURATION_FILE, from_json
+from hlai_control.errors import SignalError, UsageError
 from hlai_control.files import write_atomic
 from hlai_control.layout import Layout
 from hlai_control.learning.sessions import set_apart
@@ -67,11 +68,19 @@ def known(text: str) -> Known:
         found = json.loads((folder / ACCOUNT).read_bytes())
         if found['run'] != SCHEMA:
             raise ValueError(f'schema {found["run"]!r} instead of {SCHEMA}')
-        return Known(folder.resolve(), tuple(map(str, found['arguments'])),
+        return Known(folder.resolve(), (*map(str, found['arguments']), *_task_asked_for(folder)),
                      dict(found['layout']))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f'resume:={text}: {folder / ACCOUNT} cannot be read '
                          f'({type(error).__name__}: {error}); {_others()}') from None
+
+
+def _task_asked_for(folder: Path) -> tuple[str, ...]:
+    """Return the task that the run had last, which may have changed while it went on."""
+    try:
+        return (f'task:={from_json((folder / CONFIGURATION_FILE).read_text()).task}',)
+    except (OSError, ValueError, SignalError):
+        return ()  # it ended before there was one, or that was torn: as it was started
 
 
 def check_layout(run: Known, layout: Layout) -> None:
