@@ -26,7 +26,7 @@ from hlai_control.critic.learner import CriticLearner
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.protocols import ExpandableValue, ValueFunction
 from hlai_control.settings import CriticSettings
-from hlai_control.types import generator, Plan, Transition
+from hlai_control.types import Batch, generator, Plan, Transition
 from hlai_control.world_model.linear import LinearDynamics
 
 DISCOUNT = 0.9
@@ -183,3 +183,58 @@ def test_expansion_is_what_two_reverse_passes_find(pessimism):
     expected = gradient_and_hessian(network.value, state)
     torch.testing.assert_close(gradient, expected[0], rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(hessian, expected[1], rtol=1e-10, atol=1e-10)
+
+
+def moved(count: int, seed: int) -> Batch:
+    draw = torch.Generator().manual_seed(seed)
+    state = 4.0 * torch.rand(count, 2, generator=draw) - 2.0
+    return Batch(state, 3.0 * torch.rand(count, 1, generator=draw) - 1.0, 0.8 * state)
+
+
+def one_by_one(learner: CriticLearner, rows: Batch) -> None:
+    for parts in zip(rows.state, rows.action, rows.next_state, strict=True):
+        learner.add(Transition(*parts))
+
+
+def fresh(cost: TaskCost = COST) -> CriticLearner:
+    return CriticLearner(MASS, cost, DISCOUNT, CriticSettings(), generator(0, 'test'))
+
+
+def test_many_at_once_scale_it_the_same_as_one_after_the_other():
+    rows, single, bulk = moved(700, 8), fresh(), fresh()
+    one_by_one(single, rows)
+    bulk.extend(Batch(*(part[:300] for part in vars(rows).values())))
+    bulk.extend(Batch(*(part[300:] for part in vars(rows).values())))
+    torch.testing.assert_close(bulk._moments, single._moments, rtol=1e-12, atol=1e-12)
+    one, other = single.value.export(), bulk.value.export()
+    for name in one:
+        torch.testing.assert_close(other[name], one[name], rtol=1e-6, atol=1e-7, msg=name)
+    assert bulk.replay.total == 700
+
+
+def test_a_value_learned_before_goes_on_where_it_was():
+    known = trained(LinearDynamics(0.8 * torch.eye(2), torch.zeros(2, 1)), 500)
+    one_by_one(known, moved(300, 9))
+    after = CriticLearner(MASS, COST, DISCOUNT, CriticSettings(), generator(1, 'other'))
+    after.extend(known.replay.latest(10_000))
+    after.restore(known.value.export())
+    states = moved(50, 10).state
+    assert torch.equal(after.value.untempered(states), known.value.untempered(states))
+    # Its slower copy, from which it learns, knows as much: learning does not begin anew.
+    assert torch.equal(after.target.untempered(states), known.value.untempered(states))
+    assert float(after.value.trust) == pytest.approx(float(known.value.trust), abs=0.05)
+    assert float(known.value.trust) > 0.7
+
+
+def test_for_another_cost_it_keeps_what_the_robot_did():
+    other = TaskCost(MASS, CostSpec('other', DISCOUNT, (TermSpec('v', 'quadratic', 'x', 3.0),)))
+    rows, before, afresh, after = moved(400, 11), fresh(), fresh(other), fresh(other)
+    before.extend(rows)
+    afresh.extend(rows)
+    after.inherit(before)
+    assert after.replay is before.replay
+    for name, tensor in afresh.value.export().items():
+        torch.testing.assert_close(after.value.export()[name], tensor, rtol=1e-5, atol=1e-6)
+    empty = fresh(other)
+    empty.inherit(fresh())
+    assert empty.replay.total == 0

@@ -20,7 +20,7 @@ import torch
 from toys import CARTPOLE, MASS
 
 from hlai_control.learning.diverse import DiverseMemory
-from hlai_control.types import Transition
+from hlai_control.types import Batch, Transition
 
 
 def at(place: float, rate: float, push: float = 0.0) -> Transition:
@@ -109,3 +109,25 @@ def test_draws_are_reproducible_and_cover_what_is_held():
     assert set(one.state[:, 0].tolist()) == set(map(float, range(8)))
     assert torch.equal(one.next_state, one.state)
     assert len(memory) == 8
+
+
+@pytest.mark.parametrize(('layout', 'capacity'), [(MASS, 16), (CARTPOLE, 64), (CARTPOLE, 5000)])
+def test_many_at_once_are_the_same_as_one_after_the_other(layout, capacity):
+    draw = torch.Generator().manual_seed(6)
+    size = layout.state_size
+    # Rest, motion, ever larger motion, and rows that are equal: all that makes units grow or not.
+    states = torch.cat([1e-3 * torch.randn(500, size, generator=draw),
+                        torch.randn(1500, size, generator=draw), torch.zeros(200, size),
+                        torch.linspace(1.0, 4.0, 800).unsqueeze(1)
+                        * torch.randn(800, size, generator=draw)])
+    rows = Batch(states, torch.randn(len(states), 1, generator=draw), states + 1.0)
+    single, bulk = DiverseMemory(layout, capacity), DiverseMemory(layout, capacity)
+    for parts in zip(rows.state, rows.action, rows.next_state, strict=True):
+        single.add(Transition(*parts))
+    for first, last in ((0, 1), (1, 700), (700, len(states))):
+        bulk.extend(Batch(rows.state[first:last], rows.action[first:last],
+                          rows.next_state[first:last]))
+    for part, other in zip(vars(bulk.all()).values(), vars(single.all()).values(), strict=True):
+        assert torch.equal(part, other)
+    for name in ('_apart', '_greatest', '_unit'):  # and so is what becomes of later rows
+        assert torch.equal(getattr(bulk, name), getattr(single, name)), name

@@ -15,6 +15,7 @@
 """Transitions on disk: what append has returned for is read back, and nothing else."""
 
 from dataclasses import replace
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -24,7 +25,7 @@ import numpy as np
 import pytest
 
 from hlai_control.errors import ArtefactError
-from hlai_control.learning.journal import Journal
+from hlai_control.learning.journal import Journal, JournalReader
 from hlai_control.learning.pairing import Joined
 from hlai_control.robots.manifest import load_robot
 
@@ -110,6 +111,44 @@ def test_survives_kill_9_of_its_writer(tmp_path):
                and joined.stamp_ns == 50 * joined.tick for joined in found)
 
 
+def _child_that_writes(path: Path, first: int) -> tuple[int, int]:
+    """Fork a process that appends for ever, and tells each number once it is written."""
+    tell, told = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            journal = Journal(path, LAYOUT)
+            for tick in range(first, first + 10 ** 9):
+                journal.append(_joined(tick))
+                os.write(told, tick.to_bytes(8))
+        finally:
+            os._exit(1)
+    os.close(told)
+    return pid, tell
+
+
+def test_no_moment_to_kill_its_writer_costs_what_was_written(tmp_path):
+    path, draw = tmp_path / 'a.journal', np.random.default_rng(1)
+    count = 0
+    for _ in range(60):
+        pid, tell = _child_that_writes(path, count)
+        for _ in range(int(draw.integers(1, 60))):
+            assert len(os.read(tell, 8)) == 8
+        for _ in range(int(draw.integers(0, 20_000))):
+            pass  # some moment within an append
+        os.kill(pid, signal.SIGKILL)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+        told = count - 1
+        while len(last := os.read(tell, 8)) == 8:
+            told = int.from_bytes(last)
+        os.close(tell)
+        # Nothing is opened for writing yet: what a reader sees is a prefix, too.
+        found = JournalReader(path, LAYOUT).read(0, 10 ** 6)
+        count = len(found)
+        assert count >= told + 1 and found.damaged == 0
+    assert count > 600 and _same(_read(path), [_joined(tick) for tick in range(count)])
+
+
 def test_a_torn_tail_of_any_length_is_cut_off(tmp_path):
     path = tmp_path / 'a.journal'
     items = _written(path, 2)
@@ -125,31 +164,94 @@ def test_a_torn_tail_of_any_length_is_cut_off(tmp_path):
         assert _same(_read(path), [*kept, _joined(7)])
 
 
-def test_a_flipped_byte_ends_the_journal_there(tmp_path):
+def test_a_flipped_byte_costs_its_own_record_only(tmp_path):
     path = tmp_path / 'a.journal'
     items = _written(path, 3)
     whole = path.read_bytes()
     begin = len(whole) - 3 * RECORD
     for place in range(begin, len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1:])
-        kept = items[:(place - begin) // RECORD]
-        assert _same(_read(path), kept)
-        assert path.stat().st_size == begin + len(kept) * RECORD
+        hit = (place - begin) // RECORD
+        assert _same(_read(path), items[:hit] + items[hit + 1:])
+        # Only the last one can have been torn off, so only that one is cut off.
+        assert path.stat().st_size == len(whole) - (RECORD if hit == 2 else 0)
+        assert JournalReader(path, LAYOUT).read(0, 3).damaged == (0 if hit == 2 else 1)
 
 
-@pytest.mark.parametrize('other', [
-    replace(LAYOUT, robot='another'), replace(LAYOUT, positions=('pole.angle', 'cart.x')),
-    replace(LAYOUT, actions=('cart.force', 'pole.torque'))])
-def test_the_journal_of_another_robot_is_refused_and_left_alone(tmp_path, other):
+@pytest.mark.parametrize(('field', 'other'), [
+    ('robot', replace(LAYOUT, robot='another')),
+    ('states', replace(LAYOUT, positions=('pole.angle', 'cart.x'))),
+    ('angle', replace(LAYOUT, angle=(False, False))),
+    ('actions', replace(LAYOUT, actions=('cart.force', 'pole.torque'))),
+    ('period_s', replace(LAYOUT, period_s=0.01)), ('delay_ticks', replace(LAYOUT, delay_ticks=3))])
+def test_the_journal_of_another_robot_is_refused_and_left_alone(tmp_path, field, other):
     path = tmp_path / 'a.journal'
     _written(path, 3)
     before = path.read_bytes()
-    with pytest.raises(ArtefactError, match='not a journal of this robot.*another run_dir'):
+    said = f'not a journal of this robot: its {field} is .*; valid: .*another run_dir'
+    with pytest.raises(ArtefactError, match=said):
         Journal(path, other)
+    with pytest.raises(ArtefactError, match=said):
+        JournalReader(path, other).read(0, 1)
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize('content', [b'x', b'precious notes', b'{"journal": 2}', b'\0' * 1000])
+def test_there_is_one_writer_and_it_lets_go_when_it_ends(tmp_path):
+    path = tmp_path / 'a.journal'
+    journal = Journal(path, LAYOUT)
+    with pytest.raises(ArtefactError, match='written by another process'):
+        Journal(path, LAYOUT)
+    journal.append(_joined(0))
+    journal.close()
+    assert _same(_read(path), [_joined(0)])
+
+
+def test_a_reader_sees_what_is_there_and_waits_for_what_is_not(tmp_path):
+    path = tmp_path / 'a.journal'
+    reader = JournalReader(path, LAYOUT)
+    assert len(reader) == 0 and len(reader.read(0, 5)) == 0 and list(reader) == []
+    assert not path.exists()  # a reader makes nothing
+    journal = Journal(path, LAYOUT)
+    for tick in (5, 6, 7, 9, 10):
+        journal.append(_joined(tick))
+        assert len(reader) == len(journal)
+    rows = reader.read(1, 100)
+    assert rows.ticks.tolist() == [6, 7, 9, 10]
+    assert rows.gaps.tolist() == [True, False, True, False]
+    assert rows.states.shape == (4, 4) and rows.actions.shape == (4, 1)
+    assert (rows.next_states[2] == _joined(9).next_state).all()
+    assert [rows.ticks.tolist() for rows in reader.chunks(2)] == [[5, 6]]
+    assert reader.at([4, 0, 5, -1, 0]).ticks.tolist() == [10, 5, 5]
+    journal.close()
+    reader.close()
+    assert len(reader) == 5  # closed is not forgotten
+
+
+def test_a_journal_that_no_crash_can_have_left_is_kept(tmp_path):
+    path = tmp_path / 'a.journal'
+    _written(path, 1)
+    with open(path, 'ab') as file:
+        file.write(bytes(RECORD * 5000))
+    size = path.stat().st_size
+    with pytest.raises(ArtefactError, match='no crash can do'):
+        Journal(path, LAYOUT)
+    assert path.stat().st_size == size
+
+
+def test_what_was_cut_off_is_told(tmp_path):
+    path = tmp_path / 'a.journal'
+    _written(path, 2)
+    with open(path, 'ab') as file:
+        file.write(b'half a record')
+    journal = Journal(path, LAYOUT)
+    assert journal.torn == len('half a record')
+    journal.close()
+    again = Journal(path, LAYOUT)
+    assert again.torn == 0
+    again.close()
+
+
+@pytest.mark.parametrize('content', [b'x', b'precious notes', b'{"journal": 1}', b'\0' * 1000])
 def test_what_is_no_journal_is_refused_and_left_alone(tmp_path, content):
     """A short file of any content was once taken for a torn header, and emptied."""
     path = tmp_path / 'a.journal'

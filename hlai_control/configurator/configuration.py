@@ -22,6 +22,8 @@ from hlai_control.settings import ConfiguratorSettings
 
 RUN, EXPLORE, REACTIVE, HOLD = 'run', 'explore', 'reactive', 'hold'
 MODES = (RUN, EXPLORE, REACTIVE, HOLD)
+# In the run's folder: the newest one.
+CONFIGURATION_FILE = 'configuration.json'
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from std_srvs.srv import Trigger
 
 from hlai_control.configurator.configuration import (
     Configuration,
+    CONFIGURATION_FILE,
     EXPLORE,
     from_json,
     HOLD,
@@ -68,7 +69,6 @@ from hlai_control.ros.signals import stamp_to_ns
 from hlai_control.settings import ConfiguratorSettings
 
 STATUS = 'configurator/status'
-CONFIGURATION_FILE = 'configuration.json'
 # In lockstep a request takes effect so many ticks later, long enough to reach every node.
 REQUEST_TICKS = 20
 IDLE, STARTING, RUNNING, ENDING, FAILED = 'idle', 'starting', 'running', 'ending', 'failed'

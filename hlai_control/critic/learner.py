@@ -15,6 +15,7 @@
 
 """How the critic learns: temporal differences over real and imagined steps."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 
 from jaxtyping import Float
@@ -28,7 +29,7 @@ from hlai_control.layout import Layout
 from hlai_control.learning.replay import Replay
 from hlai_control.protocols import CostFunction, Dynamics, PolicyFunction
 from hlai_control.settings import CriticSettings
-from hlai_control.types import Transition
+from hlai_control.types import Batch, Transition
 
 # Actions tried per state and imagined step, beside both limits and doing nothing.
 _TRIED = 5
@@ -36,6 +37,10 @@ _TRIED = 5
 _SPAN = 10.0
 # Share of the newest step in the running judgement of the critic: about 50 ticks of memory.
 _JUDGE = 0.02
+# As many of the newest steps judge a value that was learned before: 0.98^250 is under 1 %.
+_RECENT = 250
+# As many transitions tell what another cost is like.
+_KNOWN = 100_000
 
 
 class CriticLearner:
@@ -105,6 +110,57 @@ class CriticLearner:
         self._judge(transition, stage)
         self._mean_cost += share * (stage - self._mean_cost)
         self._worst_cost = max(self._worst_cost, stage)
+        self._rescale()
+
+    @torch.no_grad()
+    def extend(self, batch: Batch) -> None:
+        """
+        Remember many transitions, oldest first; the scales come to the same as one by one.
+
+        The value is not judged by them: it was another one when they happened.
+
+        :raises SignalError: if a number in it is not finite; then none is remembered.
+        """
+        self.replay.extend(batch)
+        share = len(batch.state) / self.replay.total
+        state = batch.state.double()
+        self._moments.lerp_(torch.stack([state, state.square()]).mean(dim=1), share)
+        stages = self._cost.stage(batch.state, batch.action).double()
+        self._mean_cost += share * (float(stages.mean()) - self._mean_cost)
+        self._worst_cost = max(self._worst_cost, float(stages.max()))
+        self._rescale()
+
+    @torch.no_grad()
+    def inherit(self, before: 'CriticLearner') -> None:
+        """Go on from what a critic of another cost remembers, which is not copied."""
+        self.replay, self._moments = before.replay, before._moments.clone()
+        rows = (self.replay.latest(_KNOWN) if self.replay.total <= _KNOWN
+                else self.replay.sample(_KNOWN, self._generator))
+        if not len(rows.state):
+            return
+        stages = self._cost.stage(rows.state, rows.action)
+        self._mean_cost, self._worst_cost = float(stages.double().mean()), float(stages.max())
+        self._rescale()
+        self._judge_newest()
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """
+        Go on from a value function learned before, judged by the newest transitions.
+
+        :param tensors: of the value, whose shapes have been checked.
+        """
+        self._value.load(tensors)
+        self._target.load(tensors)
+        self._target.trust.fill_(1.0)
+        self._judge_newest()
+
+    def _judge_newest(self) -> None:
+        rows = self.replay.latest(_RECENT)
+        for parts in zip(rows.state, rows.action, rows.next_state, strict=True):
+            step = Transition(*parts)
+            self._judge(step, float(self._cost.stage(step.state, step.action)))
+
+    def _rescale(self) -> None:
         for network in (self._value, self._target):
             network.features.normalise(*self._moments.float())
             network.unit.fill_(max(_SPAN * self._mean_cost, 1e-6))

@@ -61,7 +61,7 @@ from hlai_control.settings import (
     ScheduleSettings,
     WorldModelSettings,
 )
-from hlai_control.types import generator, Transition
+from hlai_control.types import Batch, generator
 from hlai_control.world_model.ensemble import EnsembleDynamics
 
 ANTICIPATED_NAMES = ('anticipated', 'spread', 'loss', 'updates', 'version', 'world_model')
@@ -86,7 +86,6 @@ class CriticNode(LearnerNode):
         self._models: VersionShelf[Artefact] = VersionShelf()
         self._costs: Scheduled[PublishedCost] = Scheduled()
         self._learner: Studies | None = None
-        self._recalled: list[Joined] = []
         self._warm_up(run)
         self._model_version, self._version, self._loss, self._studied = 0, 0, 0.0, False
         self._functions = FunctionPublisher(self.speak(UInt8MultiArray, CRITIC, FUNCTION),
@@ -137,15 +136,21 @@ class CriticNode(LearnerNode):
             return 0
         return self.schedule.critic_updates + self.schedule.acting
 
-    def recall(self, joined: Joined) -> None:
-        """Keep a transition of an earlier process until there is a cost."""
-        self._recalled.append(joined)
+    def recall(self, batch: Batch) -> None:
+        """Remember transitions of an earlier process."""
+        assert self._learner is not None
+        self._learner.extend(batch)
+
+    def recalled(self) -> None:
+        """Go on from the newest files of this run, if there are any."""
+        if self._learner is not None and self._functions.folder is not None:
+            self._restore_functions(self._learner, self._functions.folder)
 
     def ready(self, joined: Joined) -> bool:
         """Wait for a cost, and in lockstep for the world model that is due."""
         if (published := self._costs.advance(joined.stamp_ns)) is not None:
             self._begin(published.spec)
-        if self._learner is None:
+        if self._learner is None or self.remembering:
             return False
         newest = None
         if not self.run.lockstep:
@@ -166,24 +171,17 @@ class CriticNode(LearnerNode):
         before = self._learner
         self._learner = self._made(spec, self.run.seed)
         if before is not None:
-            replay = before.critic.replay
-            known_steps = replay.latest(len(replay))
-            for parts in zip(known_steps.state, known_steps.action, known_steps.next_state,
-                             strict=True):
-                self._learner.add(Transition(*parts))
+            self._learner.inherit(before)
             return
-        for joined in self._recalled:
-            self._learner.add(transition(joined))
-        self._recalled = []
-        if self._functions.folder is not None:
-            self._restore_functions(self._learner, self._functions.folder)
+        self._learner.critic.replay = self.replay()
+        self.remember()
 
     def _restore_functions(self, learner: Studies, folder: Path) -> None:
         value, policy = learner.critic.value, learner.policy.policy
         known = newest_valid(folder, self.layout, CRITIC_KIND, value.export())
         acting = newest_valid(folder, self.layout, POLICY_KIND, policy.export())
         if known is not None:
-            value.load(known.tensors)
+            learner.critic.restore(known.tensors)
         if acting is not None:
             policy.load(acting.tensors)
         if known is not None:

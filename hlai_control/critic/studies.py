@@ -21,7 +21,7 @@ from hlai_control.layout import Layout
 from hlai_control.learning.scattered import scattered
 from hlai_control.protocols import CostFunction, Dynamics, Planner, Problem
 from hlai_control.settings import CriticSettings, PolicySettings, ScheduleSettings
-from hlai_control.types import Budget, generator, Transition
+from hlai_control.types import Batch, Budget, generator, Transition
 
 
 class Studies:
@@ -62,6 +62,20 @@ class Studies:
         :raises SignalError: if a number in it is not finite.
         """
         self.critic.add(transition)
+        self.policy.policy.features.normalise(*self.critic.moments)
+
+    def extend(self, batch: Batch) -> None:
+        """
+        Remember many transitions, oldest first.
+
+        :raises SignalError: if a number in it is not finite; then none is remembered.
+        """
+        self.critic.extend(batch)
+        self.policy.policy.features.normalise(*self.critic.moments)
+
+    def inherit(self, before: 'Studies') -> None:
+        """Go on from what was remembered for another cost."""
+        self.critic.inherit(before.critic)
         self.policy.policy.features.normalise(*self.critic.moments)
 
     def update(self, dynamics: Dynamics) -> float:

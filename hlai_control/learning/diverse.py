@@ -26,6 +26,10 @@ from hlai_control.types import Batch, Transition
 
 # Scales grow with what is seen; distances are measured anew once one has grown by so much.
 _GROWN = 1.1
+# Of many rows, as many are looked at together; fewer where many are kept.
+_LEAST, _MOST = 16, 2048
+# Squares of distances by matrix products are right up to this share of the squared lengths.
+_ROUNDING = 1e-5
 
 
 class DiverseMemory:
@@ -70,7 +74,7 @@ class DiverseMemory:
 
         :param transition: finite, of the robot's sizes.
         """
-        place = self._place(transition)
+        place = self._place(transition.state, transition.action)
         self._rescale(place)
         apart = torch.full((self._capacity,), inf)
         apart[:self._held] = torch.linalg.vector_norm(
@@ -84,6 +88,29 @@ class DiverseMemory:
             transition.state, transition.action, transition.next_state])
         self._apart[slot], self._apart[:, slot] = apart, apart
         self._held = max(self._held, slot + 1)
+
+    def extend(self, batch: Batch) -> None:
+        """
+        Offer many transitions, to the same end as one after the other.
+
+        Almost none of them are kept, and those that are certainly not need no
+        more than one matrix product for many.
+
+        :param batch: finite, of the robot's sizes, oldest first.
+        """
+        places = self._place(batch.state, batch.action)
+        at, width = 0, _LEAST
+        while at < len(places):
+            ahead = places[at:at + width]
+            passed = self._certainly_not(ahead)
+            self._greatest = torch.cat([self._greatest.unsqueeze(0),
+                                        ahead[:passed].abs()]).amax(dim=0)
+            at += passed
+            if passed == len(ahead):
+                width = min(_MOST, 2 * width)
+                continue
+            self.add(Transition(batch.state[at], batch.action[at], batch.next_state[at]))
+            at, width = at + 1, min(_MOST, max(_LEAST, 2 * passed))
 
     def all(self) -> Batch:
         """Return what is held, in no particular order."""
@@ -99,11 +126,25 @@ class DiverseMemory:
         drawn = torch.randint(self._held, (count,), generator=generator)
         return self._batch(self._rows[drawn])
 
-    def _place(self, transition: Transition) -> Float[Tensor, ' P']:
-        position, rate = transition.state.split(self._count)
+    def _certainly_not(self, places: Float[Tensor, 'B P']) -> int:
+        """Count the leading rows that would change neither units nor what is held."""
+        if self._held < self._capacity:
+            return 0
+        held, rows = self._places / self._unit, places / self._unit
+        lengths, squares = held.square().sum(dim=1), rows.square().sum(dim=1)
+        nearest = torch.addmm(lengths, rows, held.T, alpha=-2.0).amin(dim=1) + squares
+        slack = _ROUNDING * (1.0 + squares + lengths.max())
+        counts = nearest + slack > self._apart.min().square()
+        reached = torch.maximum(places.abs().cummax(dim=0).values, self._greatest)
+        counts |= (reached > _GROWN * self._unit).any(dim=1)
+        return int(counts.int().argmax()) if bool(counts.any()) else len(places)
+
+    def _place(self, state: Float[Tensor, '*B S'],
+               action: Float[Tensor, '*B A']) -> Float[Tensor, '*B P']:
+        position, rate = state.split(self._count, dim=-1)
         return torch.cat([torch.where(self._turns, position.sin(), position),
                           torch.where(self._turns, position.cos(), 0.0),
-                          rate, transition.action])
+                          rate, action], dim=-1)
 
     def _rescale(self, place: Float[Tensor, ' P']) -> None:
         self._greatest = torch.maximum(self._greatest, place.abs())

@@ -12,10 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""Memory of what the robot did: the newest in order, and a fair sample of all that is older."""
 
-"""Memory of what the robot did: transitions in order, the oldest forgotten when full."""
+from typing import Protocol, runtime_checkable
 
-from jaxtyping import Int
+from jaxtyping import Float
 import torch
 from torch import Tensor
 
@@ -24,30 +25,58 @@ from hlai_control.layout import Layout
 from hlai_control.types import Batch, Transition
 
 _CHUNK = 1024
+# Older rows kept at most: as many as fill a million updates' batches with few repeats.
+_OLDER = 50_000
+
+
+@runtime_checkable
+class Archive(Protocol):
+    """Where all transitions lie, the ones that memory no longer holds included."""
+
+    def at(self, numbers: list[int]) -> Batch:
+        """
+        Return single transitions.
+
+        :param numbers: from 0, the first one ever; any that is missing is left out.
+        """
 
 
 class Replay:
     """
-    Transitions in preallocated rows that grow in chunks up to a bound.
+    Transitions in preallocated rows: constant memory and time, however many there have been.
+
+    The newest lie in a ring. What leaves it enters a pool that is, at any
+    time, a uniform sample of everything older (algorithm R: Vitter 1985,
+    *Random sampling with a reservoir*); so draws are uniform over all that
+    ever was, and the first minutes count as much as any others. With an
+    archive, each new transition also has one row of the pool replaced by one
+    from the disk, so that over the hours all of it is seen again.
 
     :param layout: sizes of state and action.
-    :param capacity: rows at most; the oldest row then makes room.
+    :param capacity: newest rows at most.
+    :param older: rows of the pool at most.
+    :param archive: where older rows are read; None: memory is all there is.
     """
 
-    def __init__(self, layout: Layout, capacity: int = 100_000) -> None:
+    def __init__(self, layout: Layout, capacity: int = 100_000, older: int = _OLDER,
+                 archive: Archive | None = None) -> None:
         """Begin empty."""
         self._sizes = (layout.state_size, layout.action_size, layout.state_size)
-        self._capacity = capacity
-        self._rows = torch.empty(min(_CHUNK, capacity), sum(self._sizes))
+        self._capacity, self._older, self._archive = capacity, older, archive
+        width = sum(self._sizes)
+        self._rows = torch.empty(min(_CHUNK, capacity), width)
+        self._pool = torch.empty(min(_CHUNK, older), width)
         self._count = 0
+        # Its own: what the learners draw does not depend on how much is forgotten.
+        self._generator = torch.Generator().manual_seed(0)
 
     def __len__(self) -> int:
-        """Transitions held now."""
-        return min(self._count, self._capacity)
+        """Transitions held now, the pool's included."""
+        return min(self._count, self._capacity) + self._pooled
 
     @property
     def total(self) -> int:
-        """Transitions ever added, forgotten ones included."""
+        """Transitions ever added, those no longer held included."""
         return self._count
 
     def add(self, transition: Transition) -> None:
@@ -61,15 +90,23 @@ class Replay:
         found = tuple(part.numel() for part in parts)
         if found != self._sizes:
             raise ShapeError(f'transition has sizes {found}; valid: {self._sizes}')
-        row = torch.cat(parts)
-        if not bool(torch.isfinite(row).all()):
-            raise SignalError('transition is not finite')
-        slot = self._count % self._capacity
-        if slot == len(self._rows):
-            more = min(max(_CHUNK, slot), self._capacity - slot)
-            self._rows = torch.cat([self._rows, torch.empty(more, sum(self._sizes))])
-        self._rows[slot] = row
-        self._count += 1
+        self._append(torch.cat(parts).unsqueeze(0))
+        self._refresh()
+
+    def extend(self, batch: Batch) -> None:
+        """
+        Append many transitions, oldest first, as if one after the other.
+
+        The archive is not read: who has many at hand is reading it.
+
+        :raises SignalError: if a number in it is not finite; then none is added.
+        :raises ShapeError: if its sizes are not the robot's.
+        """
+        parts = (batch.state, batch.action, batch.next_state)
+        found = tuple(part.shape[-1] for part in parts)
+        if found != self._sizes:
+            raise ShapeError(f'transitions have sizes {found}; valid: {self._sizes}')
+        self._append(torch.cat(parts, dim=-1))
 
     def latest(self, count: int) -> Batch:
         """
@@ -77,12 +114,12 @@ class Replay:
 
         :param count: how many at most.
         """
-        first = self._count - min(count, len(self))
-        return self._batch(torch.arange(first, self._count) % self._capacity)
+        first = self._count - min(count, self._count, self._capacity)
+        return self._batch(self._rows[torch.arange(first, self._count) % self._capacity])
 
     def sample(self, count: int, generator: torch.Generator) -> Batch:
         """
-        Draw transitions uniformly, with replacement.
+        Draw transitions uniformly over all that were ever added, with replacement.
 
         :param count: rows to draw.
         :param generator: the only source of randomness.
@@ -90,7 +127,68 @@ class Replay:
         """
         if not self._count:
             raise ShapeError('replay is empty; add a transition before sampling')
-        return self._batch(torch.randint(len(self), (count,), generator=generator))
+        drawn = torch.randint(self._count, (count,), generator=generator)
+        found = self._rows[drawn % self._capacity]
+        if self._left:
+            is_old = drawn < self._left
+            slots = torch.randint(self._pooled, (count,), generator=generator)
+            found[is_old] = self._pool[slots[is_old]]
+        return self._batch(found)
 
-    def _batch(self, rows: Int[Tensor, ' B']) -> Batch:
-        return Batch(*self._rows[rows].split(self._sizes, dim=-1))
+    @property
+    def _left(self) -> int:
+        """Rows that have left the ring; none count if there is no pool to hold any."""
+        return max(0, self._count - self._capacity) if self._older else 0
+
+    @property
+    def _pooled(self) -> int:
+        return min(self._left, self._older)
+
+    def _append(self, rows: Float[Tensor, 'B R']) -> None:
+        if not bool(torch.isfinite(rows).all()):
+            raise SignalError('transition is not finite')
+        for part in rows.split(self._capacity):
+            self._retire(len(part))
+            numbers = torch.arange(self._count, self._count + len(part))
+            self._rows = _grown(self._rows, self._count + len(part), self._capacity)
+            self._rows[numbers % self._capacity] = part
+            self._count += len(part)
+
+    def _retire(self, coming: int) -> None:
+        """Offer the pool those rows whose place will be taken."""
+        left = self._count + coming - self._capacity
+        first = max(0, self._count - self._capacity)
+        if left <= first or not self._older:
+            return
+        numbers = torch.arange(first, left)
+        # Row number j stays with probability (size of the pool) / (j + 1).
+        drawn = torch.rand(len(numbers), generator=self._generator, dtype=torch.float64)
+        slots = torch.where(numbers < self._older, numbers, (drawn * (numbers + 1)).long())
+        self._pool = _grown(self._pool, left, self._older)
+        kept = slots < self._older
+        # Of several rows for one place the last one gets it: numpy promises that, torch does not.
+        self._pool.numpy()[slots[kept].numpy()] = self._rows[
+            numbers[kept] % self._capacity].numpy()
+
+    def _refresh(self) -> None:
+        """Replace one row of a full pool by any one that is older than the ring."""
+        if self._archive is None or self._left <= self._older:
+            return
+        number, slot = (torch.rand(2, generator=self._generator, dtype=torch.float64)
+                        * torch.tensor([self._left, self._older])).long().tolist()
+        found = self._archive.at([number])
+        row = torch.cat([found.state, found.action, found.next_state], dim=-1)
+        if len(row) and bool(torch.isfinite(row).all()):
+            self._pool[slot] = row[0]
+
+    def _batch(self, rows: Float[Tensor, 'B R']) -> Batch:
+        return Batch(*rows.split(self._sizes, dim=-1))
+
+
+def _grown(rows: Float[Tensor, 'N R'], needed: int, limit: int) -> Float[Tensor, 'M R']:
+    """Return rows with room for as many as needed, up to a limit."""
+    needed = min(needed, limit)
+    if needed <= len(rows):
+        return rows
+    size = min(limit, max(needed, 2 * len(rows)))
+    return torch.cat([rows, rows.new_empty(size - len(rows), rows.shape[1])])

@@ -13,9 +13,15 @@
 # limitations under the License.
 
 
-"""Artefacts in the run's folder: the newest valid one is read back."""
+"""
+Artefacts in the run's folder: the newest valid one is read back.
+
+Versions are ticks, and these may begin anew whenever a run is resumed. So
+what earlier sessions left lies apart, in folders of their own.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -23,13 +29,15 @@ from torch import Tensor
 from hlai_control.errors import ArtefactError
 from hlai_control.layout import Layout
 from hlai_control.learning.artefact import Artefact, decode, MAX_BYTES
+from hlai_control.learning.sessions import earlier_sessions, SUFFIX
 
-_SUFFIX = '.safetensors'
+# What a session begins with counts as older than all that it makes itself.
+BEFORE_VERSION = 1
 
 
 def artefact_path(folder: Path, kind: str, version: int) -> Path:
     """Name the file of one version; names sort by version."""
-    return folder / f'{kind}-{version:018d}{_SUFFIX}'
+    return folder / f'{kind}-{version:018d}{SUFFIX}'
 
 
 def forget_old(folder: Path, kind: str, keep: int) -> None:
@@ -47,16 +55,19 @@ def newest_valid(folder: Path, layout: Layout, kind: str,
     :param layout: the robot.
     :param kind: which function.
     :param like: see :func:`hlai_control.learning.artefact.decode`.
-    :returns: None if there is none.
+    :returns: None if there is none; one of an earlier session has version
+        :data:`BEFORE_VERSION`.
     """
-    for path in _newest_first(folder, kind):
-        try:
-            if path.stat().st_size <= MAX_BYTES:
-                return decode(path.read_bytes(), layout, kind, like)
-        except (ArtefactError, OSError):
-            continue
+    for place in (folder, *earlier_sessions(folder)):
+        for path in _newest_first(place, kind):
+            try:
+                if path.stat().st_size <= MAX_BYTES:
+                    found = decode(path.read_bytes(), layout, kind, like)
+                    return found if place == folder else replace(found, version=BEFORE_VERSION)
+            except (ArtefactError, OSError):
+                continue
     return None
 
 
 def _newest_first(folder: Path, kind: str) -> list[Path]:
-    return sorted(folder.glob(f'{kind}-*{_SUFFIX}'), reverse=True)
+    return sorted(folder.glob(f'{kind}-*{SUFFIX}'), reverse=True)

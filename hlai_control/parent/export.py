@@ -17,13 +17,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-import shutil
-import tempfile
 
 from rich.console import Console
 
 from hlai_control.errors import UsageError
-from hlai_control.learning.journal import Journal
+from hlai_control.learning.journal import JournalReader
 from hlai_control.parent.arguments import split
 from hlai_control.recordings.writing import write_recording
 from hlai_control.robots.manifest import load_robot, RobotManifest
@@ -56,11 +54,9 @@ def export(arguments: Sequence[str]) -> int:
 
 
 def _export(journal: Path, bag: Path, manifest: RobotManifest) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        # A copy: opening cuts off a torn tail, which a run that goes on may yet complete.
-        copy = Path(shutil.copyfile(journal, Path(folder) / journal.name))
-        opened = Journal(copy, manifest.layout)
-        try:
-            return write_recording(bag, opened, manifest.layout, manifest.period_ns)
-        finally:
-            opened.close()
+    # A reader cuts nothing off: the run may be going on.
+    opened = JournalReader(journal, manifest.layout)
+    try:
+        return write_recording(bag, opened, manifest.layout, manifest.period_ns)
+    finally:
+        opened.close()

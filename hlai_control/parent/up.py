@@ -23,20 +23,29 @@ import time
 
 from rich.console import Console
 
-from hlai_control.cost.task import load_task
-from hlai_control.errors import GraphError, InterruptedByUser
+from hlai_control.cost.task import load_task, TaskSpec
+from hlai_control.errors import GraphError, InterruptedByUser, UsageError
 from hlai_control.parent.arguments import choice, number, split, whole
 from hlai_control.parent.domain import MOST
 from hlai_control.parent.graph_run import fresh_folder, GraphRun, started
 from hlai_control.parent.machine import process_age_s
 from hlai_control.parent.model import model_file, place_model
+from hlai_control.parent.resume import (
+    check_layout,
+    claimed,
+    keep_account,
+    Known,
+    known,
+    open_session,
+    RUNS,
+)
 from hlai_control.parent.screen import REFRESH_S, Screen
 from hlai_control.parent.stall import StallWatch
 from hlai_control.parent.summary import summary, write
-from hlai_control.robots.manifest import load_robot
+from hlai_control.robots.manifest import load_robot, RobotManifest
 
 KEYS = ('robot', 'task', 'mode', 'real_time_factor', 'stop_when', 'timeout_s', 'seed', 'run_dir',
-        'domain', 'model')
+        'domain', 'model', 'resume')
 SOLVED, UNSOLVED, FAILED, INTERRUPTED = 0, 3, 1, 130
 # So often may one node die before the run is given up.
 DEATHS_ALLOWED = 20
@@ -57,6 +66,8 @@ class UpSettings:
     :param run_dir: where logs, functions and ``summary.json`` go.
     :param domain: ROS domain, None: a free one.
     :param model: trained world model to begin with, a path; empty: none.
+    :param resume: the run to go on with; None: a new one.
+    :param arguments: as typed, those of the resumed run first.
     :param rooms: settings of the rooms by their parameter names.
     """
 
@@ -70,6 +81,8 @@ class UpSettings:
     run_dir: Path
     domain: int | None
     model: str
+    resume: Known | None
+    arguments: tuple[str, ...]
     rooms: dict[str, object]
 
     def parameters(self) -> dict[str, object]:
@@ -80,6 +93,12 @@ class UpSettings:
                 'armed_at_start': True,
                 **self.rooms}
 
+    def lasting(self) -> tuple[str, ...]:
+        """Return the arguments that the run is resumed with, by default or as typed."""
+        return (f'robot:={self.robot}', f'task:={self.task}', f'mode:={self.mode}',
+                f'real_time_factor:={self.real_time_factor}', f'seed:={self.seed}',
+                *self.arguments)
+
 
 def read_arguments(arguments: Sequence[str]) -> UpSettings:
     """
@@ -87,7 +106,15 @@ def read_arguments(arguments: Sequence[str]) -> UpSettings:
 
     :raises HlaiError: naming what is wrong and what is valid.
     """
+    resume = None
+    if text := split(arguments, KEYS)[0].get('resume', ''):
+        resume = known(text)
+        # What is said now counts more than what was said then.
+        arguments = (*resume.arguments, *arguments)
     own, rooms = split(arguments, KEYS)
+    if resume is not None and (own.get('run_dir') or own.get('model')):
+        raise UsageError('resume:= goes on in the folder of its run and with what was learned '
+                         'there; leave out run_dir:= and model:=')
     now = datetime.now().strftime('%Y%m%d-%H%M%S')
     domain = whole(own, 'domain', -1, 0, MOST)
     return UpSettings(
@@ -96,8 +123,9 @@ def read_arguments(arguments: Sequence[str]) -> UpSettings:
         real_time_factor=number(own, 'real_time_factor', 1.0, 0.01),
         stop_when=choice(own, 'stop_when', '', ('', 'solved')),
         timeout_s=number(own, 'timeout_s', 0.0, 0.0), seed=whole(own, 'seed', 0),
-        run_dir=Path(own.get('run_dir') or Path('runs') / now),
-        domain=None if domain < 0 else domain, model=own.get('model', ''), rooms=rooms)
+        run_dir=resume.folder if resume else Path(own.get('run_dir') or RUNS / now),
+        domain=None if domain < 0 else domain, model=own.get('model', ''), resume=resume,
+        arguments=tuple(arguments), rooms=rooms)
 
 
 class Interrupt:
@@ -134,14 +162,28 @@ def up(arguments: Sequence[str]) -> int:
     manifest = load_robot(settings.robot)
     task = load_task(settings.task, manifest)
     model = model_file(settings.model, manifest)
-    folder = fresh_folder(settings.run_dir)
-    if model is not None:
-        place_model(model, folder)
-    settings = UpSettings(**{**vars(settings), 'run_dir': folder})
+    if settings.resume is not None:
+        check_layout(settings.resume, manifest.layout)
+        folder = settings.resume.folder
+    else:
+        folder = fresh_folder(settings.run_dir)
+    with claimed(folder):
+        if settings.resume is not None:
+            open_session(folder)
+        if model is not None:
+            place_model(model, folder)
+        keep_account(folder, settings.lasting(), manifest.layout)
+        return _run(UpSettings(**{**vars(settings), 'run_dir': folder}), manifest, task)
+
+
+def _run(settings: UpSettings, manifest: RobotManifest, task: TaskSpec) -> int:
+    """Bring the graph up, look on, and account for it; return the exit status."""
+    folder = settings.run_dir
     console, interrupt = Console(), Interrupt()
     began_s = time.monotonic() - process_age_s()
     with started(settings.parameters(), folder, settings.domain) as run:
-        console.print(f'robot {manifest.name}, task {task.name}, {settings.mode}, '
+        goes_on = 'goes on, ' if settings.resume else ''
+        console.print(f'{goes_on}robot {manifest.name}, task {task.name}, {settings.mode}, '
                       f'ROS_DOMAIN_ID={run.domain}, files in {folder}', highlight=False,
                       soft_wrap=True)
         screen = Screen(console, run.observer, task, f'hlai: {manifest.name} {task.name}')

@@ -21,6 +21,7 @@ through. In real time a learner that falls a second behind keeps the data and
 skips the updates, and counts them; in lockstep it never skips.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from sensor_msgs.msg import JointState
@@ -29,8 +30,10 @@ import torch
 from hlai_control.errors import HlaiError
 from hlai_control.graph import APPLIED, STATE
 from hlai_control.layout import Layout
-from hlai_control.learning.journal import Journal
+from hlai_control.learning.archive import JournalArchive
+from hlai_control.learning.journal import JournalReader
 from hlai_control.learning.pairing import Joined, Pairing
+from hlai_control.learning.replay import Replay
 from hlai_control.learning.versions import is_published, tick_of
 from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
@@ -40,7 +43,7 @@ from hlai_control.ros.process import lower_priority
 from hlai_control.ros.qos import learner
 from hlai_control.ros.signals import from_message
 from hlai_control.settings import ScheduleSettings
-from hlai_control.types import Transition
+from hlai_control.types import Batch, Transition
 
 BEHIND_S = 1.0
 
@@ -72,9 +75,12 @@ class LearnerNode(ManagedNode):
         """Return U."""
         raise NotImplementedError
 
-    def recall(self, joined: Joined) -> None:
-        """Take a transition from the journal, after a restart."""
+    def recall(self, batch: Batch) -> None:
+        """Take transitions from the journal, after a restart."""
         raise NotImplementedError
+
+    def recalled(self) -> None:
+        """Go on after the last one."""
 
     def absorb(self, joined: Joined) -> None:
         """Take a new transition."""
@@ -85,7 +91,7 @@ class LearnerNode(ManagedNode):
         raise NotImplementedError
 
     def restore(self) -> None:
-        """Read back what an earlier process of this run knew, and publish it."""
+        """Read back what an earlier process knew, and ask for :meth:`remember`."""
         raise NotImplementedError
 
     def publish_version(self, version: int) -> None:
@@ -99,8 +105,9 @@ class LearnerNode(ManagedNode):
     # The stream.
 
     def setup(self, run: Run) -> None:
-        """Load the robot, open the journal, and join states and commands."""
-        self._journal: Journal | None = None
+        """Load the robot, find the journal, and join states and commands."""
+        self._reader: JournalReader | None = None
+        self._history: Iterator[Batch] | None = None
         self._is_restored = False
         self.transitions = 0
         self.updates = 0
@@ -110,8 +117,7 @@ class LearnerNode(ManagedNode):
         self.schedule = read(self, ScheduleSettings)
         self._period_ns = manifest.period_ns
         if run.run_dir:
-            path = Path(run.run_dir) / 'journals' / f'{self.get_name()}.journal'
-            self._journal = Journal(path, self.layout)
+            self._reader = JournalReader(self.journal_path, self.layout)
         qos = learner(1.0 / self.layout.period_s)
         self.listen(JointState, STATE, self._on_state, qos)
         self.listen(JointState, APPLIED, self._on_applied, qos)
@@ -127,18 +133,36 @@ class LearnerNode(ManagedNode):
         self._absorbed = False
         self._debt = 0
         self._newest_tick = 0
+        # In lockstep nobody has made a tick yet, so this does not depend on who is faster.
+        self._known = len(self._reader) if self._reader is not None else 0
         if not self._is_restored:
-            for joined in self._journal or ():
-                self.recall(joined)
-                self.transitions += 1
             self.restore()
             self._is_restored = True
 
+    @property
+    def journal_path(self) -> Path:
+        """Name the one journal of the run, which the world model writes and others read."""
+        return Path(self.run.run_dir) / 'journals' / 'world_model.journal'
+
+    def replay(self) -> Replay:
+        """Make a memory whose older rows lie in the journal, if there is one."""
+        return Replay(self.layout, archive=JournalArchive(self._reader) if self._reader else None)
+
+    @property
+    def remembering(self) -> bool:
+        """Whether the journal is being read; nothing is learned meanwhile."""
+        return self._history is not None
+
+    def remember(self) -> None:
+        """Have what the journal holds handed to :meth:`recall`, some at a time."""
+        if self._reader is not None:
+            self._history = JournalArchive(self._reader).chunks(self._known)
+
     def teardown(self) -> None:
         """Close the journal."""
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def work(self) -> bool:
         """Learn; what fails is counted, and the last good version stays in use."""
@@ -153,13 +177,16 @@ class LearnerNode(ManagedNode):
         """Take the next transition, or do one update for the one at hand."""
         if not self.active:
             return False
+        if self._history is not None:
+            self._recall_some(self._history)
+            return True
         if self._current is None:
             self._current, self._absorbed = self._pairing.pop(), False
             if self._current is None:
                 return False
         if not self._absorbed:
             if not self.ready(self._current):
-                return False
+                return self._history is not None
             self._take(self._current)
         if self._debt > 0:
             self.update()
@@ -169,9 +196,17 @@ class LearnerNode(ManagedNode):
             self._finish(self._current.tick)
         return True
 
+    def _recall_some(self, history: Iterator[Batch]) -> None:
+        batch = next(history, None)
+        if batch is None:
+            self._history = None
+            self.recalled()
+        else:
+            self.recall(batch)
+            self.transitions += len(batch.state)
+        self.diagnostics.fact('transitions', self.transitions)
+
     def _take(self, joined: Joined) -> None:
-        if self._journal is not None:
-            self._journal.append(joined)
         self.transitions += 1
         self.absorb(joined)
         self._absorbed = True

@@ -93,14 +93,23 @@ class WorldModelLearner:
         self._moments.lerp_(torch.stack([state, state.square()]), share)
         self._squares.lerp_(self._acceleration(
             transition.state, transition.next_state).double().square(), share)
-        dynamics = self._dynamics
-        dynamics.features.normalise(*self._moments.float())
-        rates = self._moments[1, self._count:].sqrt().float()
-        dynamics.acceleration.copy_(self._squares.sqrt().clamp_min(1e-3))
-        # At least what one period of the typical acceleration makes of rest.
-        dynamics.monomials.rate.copy_(_SPAN * torch.maximum(
-            rates, dynamics.acceleration * self._dt))
-        self._fitted = False
+        self._rescale()
+
+    def extend(self, batch: Batch) -> None:
+        """
+        Remember many transitions, oldest first, to the same end as one after the other.
+
+        Moments differ in the last digits of a double, for they are summed in another order.
+
+        :raises SignalError: if a number in it is not finite; then none is remembered.
+        """
+        self.replay.extend(batch)
+        self._diverse.extend(batch)
+        state, share = batch.state.double(), len(batch.state) / self.replay.total
+        self._moments.lerp_(torch.stack([state, state.square()]).mean(dim=1), share)
+        self._squares.lerp_(self._acceleration(
+            batch.state, batch.next_state).double().square().mean(dim=0), share)
+        self._rescale()
 
     def update(self) -> float:
         """
@@ -166,6 +175,16 @@ class WorldModelLearner:
         self._optimiser.load_state_dict(self._optimiser.state_dict() | {'state': steps})
         self._generator.set_state(progress['generator'])
         self._fitted = True
+
+    def _rescale(self) -> None:
+        dynamics = self._dynamics
+        dynamics.features.normalise(*self._moments.float())
+        rates = self._moments[1, self._count:].sqrt().float()
+        dynamics.acceleration.copy_(self._squares.sqrt().clamp_min(1e-3))
+        # At least what one period of the typical acceleration makes of rest.
+        dynamics.monomials.rate.copy_(_SPAN * torch.maximum(
+            rates, dynamics.acceleration * self._dt))
+        self._fitted = False
 
     @torch.no_grad()
     def _fit(self) -> None:

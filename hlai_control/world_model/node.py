@@ -22,12 +22,15 @@ step: the error of the prediction that it made before it learned the step.
 import sys
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8MultiArray
 import torch
 
+from hlai_control.errors import ArtefactError
 from hlai_control.graph import SURPRISE, WORLD_MODEL
 from hlai_control.learning.artefact import Artefact
+from hlai_control.learning.journal import Journal
 from hlai_control.learning.pairing import Joined
 from hlai_control.learning.storage import newest_valid
 from hlai_control.ros.functions import FunctionPublisher, WORLD_MODEL_KIND
@@ -37,10 +40,12 @@ from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, learner
 from hlai_control.ros.signals import Signal, to_message
 from hlai_control.settings import ScheduleSettings, WorldModelSettings
-from hlai_control.types import generator
+from hlai_control.types import Batch, generator
 from hlai_control.world_model.learner import WorldModelLearner
 
 SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version')
+# So much may be lost when power is.
+SYNC_PERIOD_S = 1.0
 
 
 class WorldModelNode(LearnerNode):
@@ -49,6 +54,8 @@ class WorldModelNode(LearnerNode):
     def __init__(self) -> None:
         """Declare the parameters."""
         super().__init__('world_model', 'World model', [WorldModelSettings, ScheduleSettings])
+        self._journal: Journal | None = None
+        self.create_timer(SYNC_PERIOD_S, self._sync, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def setup(self, run: Run) -> None:
         """Build the learner; read back what an earlier process of this run knew."""
@@ -56,6 +63,11 @@ class WorldModelNode(LearnerNode):
         torch.set_num_threads(1)
         self._learner = WorldModelLearner(self.layout, read(self, WorldModelSettings),
                                           generator(run.seed, WORLD_MODEL_KIND))
+        self._learner.replay = self.replay()
+        if run.run_dir:
+            self._journal = Journal(self.journal_path, self.layout)
+            if self._journal.torn:
+                self.diagnostics.count('journal: bytes of a torn end dropped', self._journal.torn)
         self._functions = FunctionPublisher(self.speak(UInt8MultiArray, WORLD_MODEL, FUNCTION),
                                             run.run_dir)
         self._surprise = self.speak(JointState, SURPRISE, learner(1.0 / self.layout.period_s))
@@ -67,7 +79,7 @@ class WorldModelNode(LearnerNode):
         scratch.update()
 
     def restore(self) -> None:
-        """Go on from the newest file of this run, if there is one."""
+        """Go on from the newest file of this run, if there is one, then from its journal."""
         self._version, dynamics = 0, self._learner.dynamics
         if self._functions.folder is None:
             return
@@ -76,17 +88,26 @@ class WorldModelNode(LearnerNode):
         if known is not None:
             dynamics.load(known.tensors)
             self.publish_version(known.version)
+        self.remember()
+
+    def teardown(self) -> None:
+        """Bring the journal to the disk, and close it."""
+        super().teardown()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
     def updates_per_transition(self) -> int:
         """Return U."""
         return self.schedule.updates
 
-    def recall(self, joined: Joined) -> None:
-        """Remember a transition of an earlier process."""
-        self._learner.add(transition(joined))
+    def recall(self, batch: Batch) -> None:
+        """Remember transitions of an earlier process."""
+        self._learner.extend(batch)
 
     def absorb(self, joined: Joined) -> None:
-        """Report how well the step was predicted, then remember it."""
+        """Report how well the step was predicted, then remember it, on disk too."""
+        self._keep(joined)
         step = transition(joined)
         error = self._learner.one_step_error(step).double().numpy()
         self._learner.add(step)
@@ -94,6 +115,19 @@ class WorldModelNode(LearnerNode):
                   self.updates, self._version]
         self._surprise.publish(to_message(Signal(
             joined.stamp_ns, SURPRISE_NAMES, np.array(values, np.float64))))
+
+    def _keep(self, joined: Joined) -> None:
+        if self._journal is None:
+            return
+        try:
+            self._journal.append(joined)
+        except (ArtefactError, OSError) as error:
+            # A full disk is no reason to stop learning.
+            self.diagnostics.count(f'journal: {error}')
+
+    def _sync(self) -> None:
+        if self._journal is not None:
+            self._journal.sync()
 
     def update(self) -> None:
         """Make one update."""
