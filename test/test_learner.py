@@ -163,12 +163,12 @@ def test_a_long_rest_does_not_make_it_forget_how_it_moves():
         learner.add(transition)
         learner.update()
     before = unexplained()
-    upright = torch.tensor([0.0, pi, 0.0, 0.0])
-    for _ in range(1500):  # 12 times the window: all that is newest says the same
-        state = upright + 0.01 * torch.randn(4, generator=draw)
-        push = 0.3 * torch.randn(1, generator=draw)
-        ahead = cartpole_step(state, push) + 0.005 * torch.randn(4, generator=draw)
-        learner.add(Transition(state, push, ahead))
+    count = 1500  # 12 times the window: all that is newest says the same
+    upright = torch.tensor([0.0, pi, 0.0, 0.0]) + 0.01 * torch.randn(count, 4, generator=draw)
+    push = 0.3 * torch.randn(count, 1, generator=draw)
+    ahead = cartpole_step(upright, push) + 0.005 * torch.randn(count, 4, generator=draw)
+    for row in zip(upright, push, ahead, strict=True):
+        learner.add(Transition(*row))
         learner.update()
     assert (unexplained() < 2.0 * before + 0.01).all(), (before, unexplained())
 
