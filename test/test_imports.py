@@ -22,12 +22,12 @@ import pytest
 from sources import imports, module_name, PACKAGE, python_files, relative
 
 PURE_ROOMS = ('perception', 'world_model', 'cost', 'critic', 'actor', 'learning', 'recordings',
-              'training')
-PURE_FILES = ('engine', 'types', 'protocols', 'settings', 'layout', 'errors', 'graph')
+              'settings', 'training')
+PURE_FILES = ('engine', 'types', 'protocols', 'layout', 'errors', 'graph')
 IMPURE = ('rclpy', 'pybullet', 'pybullet_data', 'time', 'random', 'datetime', 'threading',
           'multiprocessing', 'hlai_control.ros', 'hlai_control.robots.simulator')
-TORCH_FREE_ROOMS = ('robots', 'configurator', 'parent')
-TORCH_FREE_FILES = ('cli', 'graph', 'settings', 'layout', 'errors', 'documents', 'resources')
+TORCH_FREE_ROOMS = ('robots', 'configurator', 'parent', 'settings')
+TORCH_FREE_FILES = ('cli', 'graph', 'layout', 'errors', 'documents', 'resources')
 ROS_SUFFIXES = ('_msgs', '_interfaces', '_srvs')
 
 

@@ -1,0 +1,94 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a user may change about perceiving and learning."""
+
+from dataclasses import dataclass
+
+from hlai_control.settings.declaring import choice, setting, Settings
+
+
+@dataclass(frozen=True)
+class PerceptionSettings(Settings):
+    """Of the state estimator."""
+
+    acceleration_std: float = setting(
+        20.0, 1e-3, 1e6, 'Expected accelerations, 1 sigma [m/s^2 or rad/s^2].')
+
+
+@dataclass(frozen=True)
+class WorldModelSettings(Settings):
+    """Of the ensemble and its training."""
+
+    members: int = setting(4, 1, 16, 'Ensemble members E.')
+    hidden: int = setting(32, 4, 1024, 'Units in each of the two hidden layers.')
+    learning_rate: float = setting(3e-3, 1e-6, 1.0, 'Adam step size.')
+    batch: int = setting(64, 1, 65536, 'Transitions per member and update.')
+    ridge: float = setting(
+        0.03, 1e-9, 1e6, 'Penalty on squared coefficients of the dynamics, beside squared '
+        'errors in units of the typical acceleration.')
+    window: int = setting(512, 8, 65536, 'Transitions that the coefficients are fitted to.')
+
+
+@dataclass(frozen=True)
+class CriticSettings(Settings):
+    """Of the value function and its training."""
+
+    members: int = setting(3, 1, 16, 'Value networks E, each fitted to its own share of data.')
+    pessimism: float = setting(
+        0.0, 0.0, 10.0, "Standard deviations of the members' values that are added to their mean.")
+    trace: float = setting(
+        0.95, 0.0, 1.0, 'Lambda of TD(lambda) along imagined roll-outs; 0: one step, 1: all.')
+    hidden: int = setting(48, 4, 1024, 'Units in each of the two hidden layers.')
+    learning_rate: float = setting(2e-3, 1e-6, 1.0, 'Adam step size.')
+    batch: int = setting(64, 1, 65536, 'Start states per update.')
+    imagined_steps: int = setting(5, 1, 100, 'Length of imagined roll-outs [ticks].')
+    practised: int = setting(256, 1, 65536, 'Planned states per update on plans.')
+    target_rate: float = setting(0.05, 1e-4, 1.0, 'Polyak rate of the target network.')
+
+
+@dataclass(frozen=True)
+class PolicySettings(Settings):
+    """Of the policy and its training (``actor/policy.py``, ``actor/policy_learner.py``)."""
+
+    hidden: int = setting(48, 4, 1024, 'Units in each of the two hidden layers.')
+    learning_rate: float = setting(2e-3, 1e-6, 1.0, 'Adam step size.')
+    batch: int = setting(32, 1, 65536, 'Start states per update.')
+    imagined_steps: int = setting(12, 1, 100, 'Length of imagined roll-outs [ticks].')
+    uncertainty: float = setting(
+        0.5, 0.0, 1e3, "Standard deviations of the members' costs added to their mean (PPUU).")
+    propose: bool = choice(
+        False, (True, False), "Plans may begin from the policy's commands, if these cost less.")
+
+
+@dataclass(frozen=True)
+class ScheduleSettings(Settings):
+    """How learners keep pace with the robot; see docs/architecture.md, Time."""
+
+    updates: int = setting(5, 0, 10_000, 'World model updates U per transition.')
+    critic_updates: int = setting(2, 0, 10_000, 'Critic updates per transition.')
+    plans: int = setting(0, 0, 1000, 'Plans per transition that critic and policy learn from.')
+    practice: int = setting(
+        6, 0, 10_000, 'Updates on such plans per transition, of critic and policy each.')
+    policy_updates: int = setting(
+        0, 0, 10_000, 'Updates of the policy by backprop through the world model per transition.')
+    publish_every: int = setting(2, 1, 1000, 'Ticks P between published versions.')
+    due_after: int = setting(2, 1, 1000, 'Ticks D until a version must be in use.')
+    explore_ticks: int = setting(
+        6, 1, 100_000, 'Transitions made at random before the first world model is used.')
+
+    @property
+    def acting(self) -> bool:
+        """Whether there is a policy at all: somebody teaches it."""
+        return self.plans > 0 or self.policy_updates > 0
