@@ -46,6 +46,8 @@ class Layout:
     :param action_low: A lower command limits, in the actuator's unit.
     :param action_high: A upper command limits.
     :param action_units: A units of the commands, ``'N m'``; empty: not told.
+    :param drives: A indices of the position on which each command acts as a
+        force or torque, -1 where it is none; empty: not told.
     :param noise_std: S expected standard deviations of the sensors; NaN
         marks a coordinate that no sensor measures.
     """
@@ -63,6 +65,7 @@ class Layout:
     action_high: tuple[float, ...]
     noise_std: tuple[float, ...]
     action_units: tuple[str, ...] = ()
+    drives: tuple[int, ...] = ()
 
     @property
     def rates(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@
 
 import numpy as np
 
-from hlai_control.compiled import ensemble, riccati
+from hlai_control.compiled import ensemble, mechanism, riccati
 
 
 def compile_all() -> None:
@@ -32,6 +32,13 @@ def compile_all() -> None:
     ensemble.follow(weights, array(2), array(1, 1, 1), array(1, 1, 2), array(1, 1, 1, 2),
                     array(1), -array(1), array(1))
     ensemble.linearise(weights, array(1, 1, 2), array(1, 1))
+    exact, unit = np.ones(1), np.ones((1, 1))
+    bodies = mechanism.Weights(
+        seen=places, angle=np.ones(1, np.bool_), terms=np.ones((1, 1), np.int64),
+        inertia=np.ones((1, 1, 1, 1)), potential=unit, friction=unit, drive=unit, period=exact)
+    mechanism.follow(bodies, array(2), array(1, 1, 1), array(1, 1, 2), array(1, 1, 1, 2),
+                     array(1), -array(1), array(1))
+    mechanism.linearise(bodies, array(1, 1, 2), array(1, 1))
     forward, hessian = np.ones((1, 2, 3)), np.eye(3)[None]
     riccati.recursion(forward, np.ones((1, 3)), hessian, -np.ones((1, 1)), np.ones((1, 1)), 0.0,
                       np.empty((1, 1)), np.empty((1, 1, 2)))

@@ -184,7 +184,9 @@ class RobotManifest:
             action_low=tuple(item.low for item in self.actuators),
             action_high=tuple(item.high for item in self.actuators),
             noise_std=tuple(math.nan if std is None else std for std in noise),
-            action_units=tuple(self._unit(item) for item in self.actuators))
+            action_units=tuple(self._unit(item) for item in self.actuators),
+            drives=tuple(self.joints.index(item.joint) if item.interface == 'effort' else -1
+                         for item in self.actuators))
 
     def _unit(self, actuator: Actuator) -> str:
         kind = next(item.kind for item in self.coordinates if item.joint == actuator.joint)

@@ -31,7 +31,7 @@ from hlai_control.world_model.features import Features
 from hlai_control.world_model.monomials import Monomials
 
 if TYPE_CHECKING:
-    from hlai_control.world_model.trajectories import CompiledEnsemble
+    from hlai_control.world_model.trajectories import CompiledTrajectories
 
 # Predicted noise lies between these, as logarithms of the units below.
 _LOG_STD = (-7.0, 3.0)
@@ -192,7 +192,7 @@ class EnsembleDynamics(nn.Module):
         both = torch.cat([half, image], dim=2) if self.trunk.mirrored else half
         # E n H M -> E (n M) H
         self._third, = self._lasting('third', both.permute(0, 1, 3, 2).flatten(1, 2).contiguous())
-        self._compiled: CompiledEnsemble | None = None
+        self._compiled: CompiledTrajectories | None = None
         self._noise = self._lasting('noise', *_columns(self.noise_bias.detach(), torch.cat(
             [self.noise_weight.detach()] * (2 if self.trunk.mirrored else 1), dim=1)))
 
@@ -263,12 +263,12 @@ class EnsembleDynamics(nn.Module):
         """Differentiate each step, see ``protocols.Trajectories``."""
         return self.loops().linearise(states, actions)
 
-    def loops(self) -> 'CompiledEnsemble':
+    def loops(self) -> 'CompiledTrajectories':
         """Return the compiled loops with the weights of now."""
         if self._compiled is None:
             # Only who plans needs the compiler: learners start sooner without it.
-            from hlai_control.world_model.trajectories import CompiledEnsemble
-            self._compiled = CompiledEnsemble(
+            from hlai_control.world_model.trajectories import compiled_ensemble
+            self._compiled = compiled_ensemble(
                 self.features.angles, self.features.linear, self._first, self._second,
                 self._third, self.monomials.limit(), self.push[0, 0, 0])
         return self._compiled

@@ -1,0 +1,179 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The world model of a mechanism: Euler-Lagrange equations with learned coefficients."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float
+import torch
+from torch import nn, Tensor
+
+from hlai_control.layout import Layout
+from hlai_control.world_model.mechanism import Mechanism
+
+if TYPE_CHECKING:
+    from hlai_control.world_model.trajectories import CompiledTrajectories
+
+# Trajectories, counted over all members, up to which compiled loops are faster on a CPU.
+_FEW = 4096
+
+
+class RigidBodyDynamics(nn.Module):
+    """
+    E members, each a :class:`Mechanism` with coefficients of its own.
+
+    Integration is by one Runge-Kutta step of 4th order per control period.
+    As in the ensemble, ``s' = mean + std * z`` with z ~ N(0, I) and Z = S; the
+    std is one number per state coordinate.
+
+    :param layout: the robot; :func:`is_mechanism` must hold.
+    :param members: E.
+    """
+
+    inertia: Tensor
+    potential: Tensor
+    friction: Tensor
+    std: Tensor
+
+    def __init__(self, layout: Layout, members: int) -> None:
+        """Begin as unit masses that nothing but commands moves."""
+        super().__init__()
+        self.mechanism = Mechanism(layout)
+        self.count, self._dt, self._members = len(layout.positions), layout.period_s, members
+        products = len(self.mechanism.basis.parity)
+        inertia = torch.zeros(members, products, self.count, self.count)
+        inertia[:, 0] = torch.eye(self.count)
+        self.register_buffer('inertia', inertia)
+        self.register_buffer('potential', torch.zeros(members, products))
+        self.register_buffer('friction', torch.zeros(members, self.count))
+        self.register_buffer('std', torch.zeros(2 * self.count))
+        self._compiled: CompiledTrajectories | None = None
+
+    @property
+    def members(self) -> int:
+        """E, the number of ensemble members."""
+        return self._members
+
+    @property
+    def latent_size(self) -> int:
+        """Z = S: one component of z per state coordinate."""
+        return 2 * self.count
+
+    def take(self, theta: Float[Tensor, 'E P'], std: Float[Tensor, ' S']) -> None:
+        """Take coefficients that were identified."""
+        self.inertia.copy_(self.mechanism.inertia(theta))
+        self.potential.copy_(self.mechanism.potential(theta))
+        self.friction.copy_(self.mechanism.friction(theta))
+        self.std.copy_(std)
+        self._compiled = None
+
+    def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
+             z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
+        """
+        Predict one control period ahead.
+
+        :param state: each member's own states.
+        :param action: the commands, the same for all members.
+        :param z: latent, N(0, I) a priori; None is its mode, zero.
+        :returns: each member's next states.
+        """
+        flat = state.reshape(self._members, -1, 2 * self.count)
+        force = action.reshape(1, -1, action.shape[-1]) @ self.mechanism.drive.T
+        q, v, h = flat[..., :self.count], flat[..., self.count:], self._dt
+        first = self._acceleration(q, v, force)
+        second_v = v + 0.5 * h * first
+        second = self._acceleration(q + 0.5 * h * v, second_v, force)
+        third_v = v + 0.5 * h * second
+        third = self._acceleration(q + 0.5 * h * second_v, third_v, force)
+        last_v = v + h * third
+        last = self._acceleration(q + h * third_v, last_v, force)
+        ahead = torch.cat([q + h / 6.0 * (v + 2.0 * second_v + 2.0 * third_v + last_v),
+                           v + h / 6.0 * (first + 2.0 * second + 2.0 * third + last)], dim=-1)
+        if z is not None:
+            ahead = ahead + self.std * z.reshape(ahead.shape)
+        return ahead.reshape(state.shape)
+
+    def whole(self, like: Tensor, count: int) -> bool:
+        """Tell whether :meth:`follow` and :meth:`linearise` may be called, and pay off."""
+        return (like.device.type == 'cpu' and not torch.is_grad_enabled()
+                and like.dtype == self.inertia.dtype and count * self._members <= _FEW)
+
+    def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
+               reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],
+               closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
+               ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 S']]:
+        """Roll out with feedback, see ``protocols.Trajectories``."""
+        return self._loops().follow(start, base, reference, gains, closed, low, high)
+
+    def linearise(self, states: Float[Tensor, 'G T S'],
+                  actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T S N']:
+        """Differentiate each step, see ``protocols.Trajectories``."""
+        return self._loops().linearise(states, actions)
+
+    def _loops(self) -> 'CompiledTrajectories':
+        if self._compiled is None:
+            # Only who plans needs the compiler: learners start sooner without it.
+            from hlai_control.world_model.trajectories import compiled_mechanism
+            self._compiled = compiled_mechanism(
+                self.mechanism.basis, self.inertia, self.potential, self.friction,
+                self.mechanism.drive, self._dt)
+        return self._compiled
+
+    def _acceleration(self, q: Tensor, v: Tensor, force: Tensor) -> Tensor:
+        values, slopes = self.mechanism.basis(q)
+        mass = torch.bmm(values, self.inertia.flatten(2)).unflatten(-1, (self.count, self.count))
+        # A_f v for the matrix A_f of each product: E B F n.
+        moved = torch.einsum('efij,ebj->ebfi', self.inertia, v)
+        turning = (slopes * v[..., self.mechanism.basis.seen].unsqueeze(-2)).sum(dim=-1)
+        energy = 0.5 * (moved * v.unsqueeze(-2)).sum(dim=-1) - self.potential.unsqueeze(1)
+        pull = torch.zeros_like(v)
+        pull[..., self.mechanism.basis.seen] = (slopes * energy.unsqueeze(-1)).sum(dim=-2)
+        rest = (force + pull - self.friction.unsqueeze(1) * v
+                - (turning.unsqueeze(-1) * moved).sum(dim=-2))
+        return solved(mass, rest)
+
+    def export(self) -> dict[str, Tensor]:
+        """Copy coefficients and scales, for an artefact."""
+        return {name: tensor.detach().clone() for name, tensor in self.state_dict().items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take coefficients and scales from an artefact whose shapes have been checked."""
+        self.load_state_dict(dict(tensors))
+        self._compiled = None
+
+
+def solved(matrix: Float[Tensor, '*B n n'], right: Float[Tensor, '*B n']
+           ) -> Float[Tensor, '*B n']:
+    """
+    Solve for few unknowns by elimination without pivots, which positive matrices do not need.
+
+    Small operations over the whole batch: a library's solver takes the matrices one by one.
+    """
+    count = right.shape[-1]
+    a = [[matrix[..., i, j] for j in range(count)] for i in range(count)]
+    b = [right[..., i] for i in range(count)]
+    for k in range(count):
+        for i in range(k + 1, count):
+            share = a[i][k] / a[k][k]
+            for j in range(k + 1, count):
+                a[i][j] = a[i][j] - share * a[k][j]
+            b[i] = b[i] - share * b[k]
+    x: list[Tensor] = [*b]
+    for i in reversed(range(count)):
+        for j in range(i + 1, count):
+            x[i] = x[i] - a[i][j] * x[j]
+        x[i] = x[i] / a[i][i]
+    return torch.stack(x, dim=-1)
