@@ -182,11 +182,11 @@ class RodSwingUp:
         """Keep limit and delay; the gains solve the Riccati equation about upright."""
         self._limit, self._period_s = manifest.actuators[0].high, manifest.period_s
         self._pending = [0.0] * manifest.delay_ticks
-        self._inertia = self.MASS * self.LENGTH ** 2 / 3.0
-        self._weight = 0.5 * self.MASS * self.GRAVITY * self.LENGTH
+        self.inertia = self.MASS * self.LENGTH ** 2 / 3.0
+        self.weight = 0.5 * self.MASS * self.GRAVITY * self.LENGTH
         # Closed form of the continuous regulator with weights 10, 1 and 1 on lean, spin, torque.
-        lean = self._weight + sqrt(self._weight ** 2 + 10.0)
-        self._gain = np.array([lean, sqrt(2.0 * self._inertia * lean + 1.0)])
+        lean = self.weight + sqrt(self.weight ** 2 + 10.0)
+        self.gain = np.array([lean, sqrt(2.0 * self.inertia * lean + 1.0)])
 
     def act(self, state: Vector) -> Vector:
         """Answer one state."""
@@ -201,15 +201,15 @@ class RodSwingUp:
     def _torque(self, angle: float, spin: float) -> float:
         lean = angle % (2.0 * np.pi) - np.pi
         if abs(lean) < self.CATCH_ANGLE and abs(spin + 3.8 * lean) < self.CATCH_SPIN:
-            return float(-self._gain @ np.array([lean, spin]))
-        energy = 0.5 * self._inertia * spin ** 2 - self._weight * (1.0 + cos(angle))
+            return float(-self.gain @ np.array([lean, spin]))
+        energy = 0.5 * self.inertia * spin ** 2 - self.weight * (1.0 + cos(angle))
         wanted = -1.0 if energy > 0.0 else 1.0
         return wanted * self._limit * (1.0 if spin >= 0.0 else -1.0)
 
     def _ahead(self, angle: float, spin: float, torque: float) -> tuple[float, float]:
         h = self._period_s / 20
         for _ in range(20):
-            spin += h * (torque - self._weight * sin(angle)) / self._inertia
+            spin += h * (torque - self.weight * sin(angle)) / self.inertia
             angle += h * spin
         return angle, spin
 
