@@ -35,7 +35,8 @@ def compile_all() -> None:
     exact, unit = np.ones(1), np.ones((1, 1))
     bodies = mechanism.Weights(
         seen=places, angle=np.ones(1, np.bool_), terms=np.ones((1, 1), np.int64),
-        inertia=np.ones((1, 1, 1, 1)), potential=unit, friction=unit, drive=unit, period=exact)
+        inertia=np.ones((1, 1, 1, 1)), potential=unit, friction=unit, drive=unit,
+        fastest=exact, sharpest=exact, period=exact)
     mechanism.follow(bodies, array(2), array(1, 1, 1), array(1, 1, 2), array(1, 1, 1, 2),
                      array(1), -array(1), array(1))
     mechanism.linearise(bodies, array(1, 1, 2), array(1, 1))

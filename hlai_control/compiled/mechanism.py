@@ -54,6 +54,8 @@ class Weights(NamedTuple):
     potential: Array  # E F
     friction: Array  # E n
     drive: Array  # n A
+    fastest: Array  # n
+    sharpest: Array  # n
     period: Array  # 1
 
 
@@ -63,6 +65,7 @@ class Scratch(NamedTuple):
     factors: Array  # k 3
     bends: Array  # k 3
     slopes: Array  # k
+    bounded: Array  # n
     mass: Array  # n n
     force: Array  # n
     gained: Array  # 4 n, accelerations of the four stages
@@ -74,7 +77,8 @@ class Scratch(NamedTuple):
 def make_scratch(w: Weights) -> Scratch:
     """Reserve it once per call."""
     count, seen = len(w.drive), len(w.seen)
-    return Scratch(np.empty((seen, 3)), np.empty((seen, 3)), np.empty(seen), np.empty((count, count)), np.empty(count), np.empty((4, count)),
+    return Scratch(np.empty((seen, 3)), np.empty((seen, 3)), np.empty(seen), np.empty(count),
+                   np.empty((count, count)), np.empty(count), np.empty((4, count)),
                    np.empty(count), np.empty((4, count)))
 
 
@@ -226,14 +230,17 @@ def accelerate(w: Weights, member: int, place: Array, speed: Array, action: Arra
     count = len(w.drive)
     look(w, place, s)
     for i in range(count):
-        s.force[i] = -w.friction[member, i] * speed[i]
+        s.bounded[i] = clipped(speed[i], -w.fastest[i], w.fastest[i])
+        s.force[i] = -w.friction[member, i] * s.bounded[i]
         for a in range(len(action)):
             s.force[i] += w.drive[i, a] * action[a]
         for j in range(count):
             s.mass[i, j] = 0.0
     for f in range(len(w.terms)):
-        add_product(w, member, f, speed, s)
+        add_product(w, member, f, s.bounded, s)
     eliminate(s.mass, s.force, found)
+    for i in range(count):
+        found[i] = clipped(found[i], -w.sharpest[i], w.sharpest[i])
 
 
 @part

@@ -39,6 +39,9 @@ class WorldModelSettings(Settings):
         0.03, 1e-9, 1e6, 'Penalty on squared coefficients of the dynamics, beside squared '
         'errors in units of the typical acceleration.')
     window: int = setting(512, 8, 65536, 'Transitions that the coefficients are fitted to.')
+    mechanism: bool = choice(
+        True, (True, False), 'Also identify it as rigid bodies, where all commands are forces, '
+        'and believe what predicts better.')
 
 
 @dataclass(frozen=True)

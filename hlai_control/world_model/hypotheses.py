@@ -25,16 +25,17 @@ from hlai_control.settings import WorldModelSettings
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.rigid_body import RigidBodyDynamics
 
-_PARTS = ('ensemble', 'mechanism')
-
 
 class Hypotheses(nn.Module):
     """
-    The ensemble, which can be any robot, and the mechanism, which needs a second of motion.
+    An ensemble, which can become any robot, and a mechanism, which needs a second of motion.
+
+    Every prediction is that of the one that is believed; both have the same
+    members, latent and units.
 
     :param layout: the robot; ``mechanism.is_mechanism`` must hold.
     :param settings: members and width.
-    :param generator: draws the initial weights.
+    :param generator: draws the ensemble's initial weights.
     """
 
     believed: Tensor
@@ -44,43 +45,67 @@ class Hypotheses(nn.Module):
         """Believe the ensemble."""
         super().__init__()
         self.ensemble = EnsembleDynamics(layout, settings, generator)
-        self.mechanism = RigidBodyDynamics(layout, settings.members)
+        self.rigid = RigidBodyDynamics(layout, settings.members)
+        # 1: the mechanism. A tensor, for it travels with the weights.
         self.register_buffer('believed', torch.zeros(1))
         self._mechanical = False
 
     @property
-    def _now(self) -> EnsembleDynamics | RigidBodyDynamics:
-        return self.mechanism if self._mechanical else self.ensemble
-
-    @property
     def members(self) -> int:
+        """E, the number of ensemble members."""
         return self.ensemble.members
 
     @property
     def latent_size(self) -> int:
+        """Z = S: one component of z per state coordinate."""
         return self.ensemble.latent_size
 
-    def believe(self, mechanism: bool) -> None:
-        self.believed.fill_(float(mechanism))
-        self._mechanical = mechanism
+    @property
+    def mechanical(self) -> bool:
+        """Whether it is the mechanism that is believed."""
+        return self._mechanical
 
-    def step(self, state, action, z=None):
-        return self._now.step(state, action, z)
+    def believe(self, mechanical: bool) -> None:
+        """Choose whose predictions count."""
+        self.believed.fill_(float(mechanical))
+        self._mechanical = mechanical
 
-    def whole(self, like, count):
-        return self._now.whole(like, count)
+    def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
+             z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
+        """Predict one control period ahead, see ``protocols.Dynamics``."""
+        if state.device.type == 'cpu':
+            return self._chosen.step(state, action, z)
+        # What was recorded on a device cannot branch: both, of which one is taken.
+        return torch.where(self.believed > 0, self.rigid.step(state, action, z),
+                           self.ensemble.step(state, action, z))
 
-    def follow(self, *args):
-        return self._now.follow(*args)
+    def whole(self, like: Tensor, count: int) -> bool:
+        """Tell whether :meth:`follow` and :meth:`linearise` may be called, and pay off."""
+        return self._chosen.whole(like, count)
 
-    def linearise(self, *args):
-        return self._now.linearise(*args)
+    def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
+               reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],
+               closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
+               ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 S']]:
+        """Roll out with feedback, see ``protocols.Trajectories``."""
+        return self._chosen.follow(start, base, reference, gains, closed, low, high)
+
+    def linearise(self, states: Float[Tensor, 'G T S'],
+                  actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T S N']:
+        """Differentiate each step, see ``protocols.Trajectories``."""
+        return self._chosen.linearise(states, actions)
 
     def export(self) -> dict[str, Tensor]:
+        """Copy parameters and scales, for an artefact."""
         return {name: tensor.detach().clone() for name, tensor in self.state_dict().items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        self.load_state_dict(dict(tensors))
-        self.ensemble.fold()
-        self.mechanism.load(self.mechanism.export())
+        """Take parameters and scales from an artefact whose shapes have been checked."""
+        for name, part in (('ensemble', self.ensemble), ('rigid', self.rigid)):
+            part.load({key.removeprefix(f'{name}.'): value for key, value in tensors.items()
+                       if key.startswith(f'{name}.')})
         self.believe(bool(tensors['believed'][0] > 0))
+
+    @property
+    def _chosen(self) -> EnsembleDynamics | RigidBodyDynamics:
+        return self.rigid if self._mechanical else self.ensemble

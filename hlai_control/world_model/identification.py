@@ -24,8 +24,8 @@ from hlai_control.layout import Layout
 from hlai_control.types import Batch
 from hlai_control.world_model.rigid_body import RigidBodyDynamics
 
-# Steps of the search per fit, at each of which damping may rise this often.
-_STEPS, _TRIES = 4, 4
+# Steps of the search per fit at most, at each of which damping may rise this often.
+_STEPS, _TRIES = 10, 10
 # Gains below this share of the objective end a fit.
 _CONVERGED = 1e-5
 # A coefficient is a priori within so many typical inertias (and their energies).
@@ -33,7 +33,7 @@ _PRIOR = 3.0
 # Residuals beyond so many standard deviations count less and less (Cauchy).
 _OUTLIER = 4.0
 # Inertia matrices must have eigenvalues above this fraction of their diagonal's, everywhere.
-_POSITIVE = 1e-3
+_POSITIVE = 1e-2
 # So many standard deviations, and transitions per coefficient, leave nothing to be found.
 _SETTLED = 2.0
 # Points per position at which that is looked at.
@@ -90,12 +90,8 @@ class Identifier:
         if not self._settled():
             tries.append(self._equations(state, action, ahead, prior, width))
         tries = [theta for theta in tries if self.positive(theta, state)] or [prior]
-        best = None
-        for theta in tries:
-            found = self._search(theta, (state, action, ahead), prior, width)
-            if best is None or found[0] < best[0]:
-                best = found
-        self.found = best[1]
+        ends = [self._search(theta, (state, action, ahead), prior, width) for theta in tries]
+        self.found = min(ends, key=lambda end: end[0])[1]
         return self.found
 
     def _settled(self) -> bool:
@@ -126,7 +122,9 @@ class Identifier:
         excess = float((self.found.residual / self._noise).square().mean().clamp_min(1.0))
         factor = torch.linalg.cholesky(self.found.precision / excess)
         offsets = torch.linalg.solve_triangular(factor.mT, noise.double().T, upper=True).T
-        return torch.stack([self._drawn(offset, state) for offset in offsets])
+        drawn = torch.stack([self._drawn(offset, state) for offset in offsets])
+        drawn[:, -self.mechanism.count:].clamp_(min=0.0)  # friction takes energy
+        return drawn
 
     def _drawn(self, offset: Tensor, state: Tensor) -> Tensor:
         assert self.found is not None
@@ -160,6 +158,7 @@ class Identifier:
         mass = torch.where(driven, force * self._dt / gained, 0.0)
         energy = (mass * speed.square()).sum() / driven.sum().clamp_min(1)
         mass = torch.where(driven, mass, energy / speed.square())
+        mass = torch.where(mass > 0, mass, 1.0)  # nothing has been pushed yet
         theta = torch.zeros(m.size, dtype=torch.float64)
         straight = (m.rows == m.columns) & (m.products == 0)
         theta[:m.masses][straight] = mass
@@ -184,10 +183,12 @@ class Identifier:
             gram.diagonal().add_(width.square().reciprocal())
             right = (torch.einsum('b,bnp,bn->p', weight, slope, error)
                      + (theta - prior) / width.square())
-            moved = theta - torch.linalg.solve(gram, right)
-            if not self.positive(moved, state):
-                break
-            theta = moved
+            step = torch.linalg.solve(gram, right)
+            for _ in range(_TRIES):
+                if self.positive(theta - step, state):
+                    theta = theta - step
+                    break
+                step = 0.5 * step
         return theta
 
     def _search(self, theta: Tensor, rows: tuple[Tensor, Tensor, Tensor], prior: Tensor,
@@ -212,7 +213,7 @@ class Identifier:
                     value = self._objective(moved, next_error, weight, prior, width)
                     if value < held:
                         break
-                damping = max(10 * damping, 1e-3)
+                damping = max(10 * damping, 1e-4)
             else:
                 break
             gain, held = held - value, value

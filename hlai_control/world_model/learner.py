@@ -201,7 +201,7 @@ class WorldModelLearner:
     @torch.no_grad()
     def _fit(self) -> None:
         # Ridge regression, in float64: the regressors are far from orthogonal.
-        dynamics, rows = self._dynamics, self._own(self._rows())
+        dynamics, rows = self._dynamics, self._own(self.rows())
         middle = self._middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
@@ -235,7 +235,8 @@ class WorldModelLearner:
         return tuple(torch.cat([rows.view(members, -1, rows.shape[-1]) for rows in alike], dim=1)
                      for alike in _columns(parts))
 
-    def _rows(self) -> Batch:
+    def rows(self) -> Batch:
+        """Return what the coefficients are fitted to."""
         # All of them while they are few; then the newest, what differs, and any others.
         limit = self._settings.window
         if len(self.replay) <= limit:

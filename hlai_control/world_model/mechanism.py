@@ -115,9 +115,9 @@ class Mechanism(nn.Module):
         midway = 0.5 * (q + ahead) + period_s / 8.0 * (v - rates)
         ends = [(q, v, 1.0), (midway, 0.5 * (v + rates), 4.0), (ahead, rates, 1.0)]
         looks = [self.basis(place) for place, _, _ in ends]
-        total = sum(weight * period_s / 6.0 * self._forces(*look, speed)
-                    for look, (_, speed, weight) in zip(looks, ends, strict=True))
-        assert isinstance(total, Tensor)
+        total = torch.stack([
+            weight * period_s / 6.0 * self._forces(values, slopes, speed)
+            for (values, slopes), (_, speed, weight) in zip(looks, ends, strict=True)]).sum(dim=0)
         total[:, :self.masses] += (self._momenta(looks[2][0], rates)
                                    - self._momenta(looks[0][0], v))
         return total.mT

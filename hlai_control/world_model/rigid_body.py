@@ -27,6 +27,8 @@ from hlai_control.world_model.mechanism import Mechanism
 if TYPE_CHECKING:
     from hlai_control.world_model.trajectories import CompiledTrajectories
 
+# A bound that no motion reaches, and that squares without overflow.
+_UNBOUNDED = 1e9
 # Trajectories, counted over all members, up to which compiled loops are faster on a CPU.
 _FEW = 4096
 
@@ -36,8 +38,11 @@ class RigidBodyDynamics(nn.Module):
     E members, each a :class:`Mechanism` with coefficients of its own.
 
     Integration is by one Runge-Kutta step of 4th order per control period.
-    As in the ensemble, ``s' = mean + std * z`` with z ~ N(0, I) and Z = S; the
-    std is one number per state coordinate.
+    Rates and accelerations far beyond what was ever seen count as if they
+    were at that bound: coefficients of which little is known yet must not
+    make an imagined trajectory overflow. As in the ensemble,
+    ``s' = mean + std * z`` with z ~ N(0, I) and Z = S; the std is one number
+    per state coordinate.
 
     :param layout: the robot; :func:`is_mechanism` must hold.
     :param members: E.
@@ -47,6 +52,8 @@ class RigidBodyDynamics(nn.Module):
     potential: Tensor
     friction: Tensor
     std: Tensor
+    fastest: Tensor
+    sharpest: Tensor
 
     def __init__(self, layout: Layout, members: int) -> None:
         """Begin as unit masses that nothing but commands moves."""
@@ -60,6 +67,8 @@ class RigidBodyDynamics(nn.Module):
         self.register_buffer('potential', torch.zeros(members, products))
         self.register_buffer('friction', torch.zeros(members, self.count))
         self.register_buffer('std', torch.zeros(2 * self.count))
+        for name in ('fastest', 'sharpest'):
+            self.register_buffer(name, torch.full((self.count,), _UNBOUNDED))
         self._compiled: CompiledTrajectories | None = None
 
     @property
@@ -78,6 +87,12 @@ class RigidBodyDynamics(nn.Module):
         self.potential.copy_(self.mechanism.potential(theta))
         self.friction.copy_(self.mechanism.friction(theta))
         self.std.copy_(std)
+        self._compiled = None
+
+    def bound(self, fastest: Float[Tensor, ' n'], sharpest: Float[Tensor, ' n']) -> None:
+        """Set the greatest rates [SI] and accelerations [SI] that are told apart."""
+        self.fastest.copy_(fastest)
+        self.sharpest.copy_(sharpest)
         self._compiled = None
 
     def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
@@ -129,10 +144,11 @@ class RigidBodyDynamics(nn.Module):
             from hlai_control.world_model.trajectories import compiled_mechanism
             self._compiled = compiled_mechanism(
                 self.mechanism.basis, self.inertia, self.potential, self.friction,
-                self.mechanism.drive, self._dt)
+                self.mechanism.drive, (self.fastest, self.sharpest), self._dt)
         return self._compiled
 
     def _acceleration(self, q: Tensor, v: Tensor, force: Tensor) -> Tensor:
+        v = torch.clamp(v, -self.fastest, self.fastest)
         values, slopes = self.mechanism.basis(q)
         mass = torch.bmm(values, self.inertia.flatten(2)).unflatten(-1, (self.count, self.count))
         # A_f v for the matrix A_f of each product: E B F n.
@@ -143,7 +159,7 @@ class RigidBodyDynamics(nn.Module):
         pull[..., self.mechanism.basis.seen] = (slopes * energy.unsqueeze(-1)).sum(dim=-2)
         rest = (force + pull - self.friction.unsqueeze(1) * v
                 - (turning.unsqueeze(-1) * moved).sum(dim=-2))
-        return solved(mass, rest)
+        return torch.clamp(solved(mass, rest), -self.sharpest, self.sharpest)
 
     def export(self) -> dict[str, Tensor]:
         """Copy coefficients and scales, for an artefact."""

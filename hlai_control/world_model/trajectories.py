@@ -14,7 +14,7 @@
 
 """Whole trajectories of world models: tensors in, compiled loops, tensors out."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 import numpy as np
@@ -26,6 +26,7 @@ from hlai_control.errors import ShapeError
 from hlai_control.world_model.trigonometry import Trigonometry
 
 
+@runtime_checkable
 class Loops(Protocol):
     """A file of compiled loops."""
 
@@ -113,12 +114,16 @@ def compiled_ensemble(angles: Tensor, linear: Tensor, first: tuple[Tensor, ...],
 
 def compiled_mechanism(basis: Trigonometry, inertia: Float[Tensor, 'E F n n'],
                        potential: Float[Tensor, 'E F'], friction: Float[Tensor, 'E n'],
-                       drive: Float[Tensor, 'n A'], period_s: float) -> CompiledTrajectories:
+                       drive: Float[Tensor, 'n A'], bounds: tuple[Tensor, Tensor],
+                       period_s: float) -> CompiledTrajectories:
     """Copy a mechanism's coefficients, which change with the next version."""
+    def exact(tensor: Tensor) -> np.ndarray:
+        return _array(tensor.double())
     weights = mechanism.Weights(
-        basis.seen.numpy(), basis.angle.numpy(), basis.terms.numpy(),
-        *(_array(one.double()) for one in (inertia, potential, friction, drive)),
-        np.array([period_s]))
+        seen=basis.seen.numpy(), angle=basis.angle.numpy(), terms=basis.terms.numpy(),
+        inertia=exact(inertia), potential=exact(potential), friction=exact(friction),
+        drive=exact(drive), fastest=exact(bounds[0]), sharpest=exact(bounds[1]),
+        period=np.array([period_s]))
     return CompiledTrajectories(mechanism, weights, len(inertia), 2 * len(drive),
                                 drive.shape[1])
 
