@@ -36,6 +36,8 @@ _OUTLIER = 4.0
 _POSITIVE = 1e-2
 # So many standard deviations, and transitions per coefficient, leave nothing to be found.
 _SETTLED = 2.0
+# Transitions that a half must have to be tried on its own.
+_PART = 10
 # Points per position at which that is looked at.
 _GRID = 8
 
@@ -88,7 +90,12 @@ class Identifier:
         prior, width = self._prior(state, action, ahead)
         tries = [] if self.found is None else [self.found.theta]
         if not self._settled():
-            tries.append(self._equations(state, action, ahead, prior, width))
+            # From a part without a blow, if all of them together are thrown off by one.
+            half = len(state) // 2
+            parts = [slice(None)]
+            parts += [slice(half), slice(half, None)] if half >= _PART else []
+            tries += [self._equations(state[part], action[part], ahead[part], prior, width)
+                      for part in parts]
         tries = [theta for theta in tries if self.positive(theta, state)] or [prior]
         ends = [self._search(theta, (state, action, ahead), prior, width) for theta in tries]
         self.found = min(ends, key=lambda end: end[0])[1]
@@ -216,12 +223,16 @@ class Identifier:
                 damping = max(10 * damping, 1e-4)
             else:
                 break
-            gain, held = held - value, value
+            gain = held - value
             theta, error, ends, damping = moved, next_error, next_ends, damping / 10
+            # What is an outlier to a better fit may not have been one before.
+            weight = _weights(error)
+            held = self._objective(theta, error, weight, prior, width)
             if gain < _CONVERGED * held:
                 break
         spread = (weight.unsqueeze(-1) * error.square()).sum(0) / weight.sum()
-        return held, Found(theta, gram, spread.sqrt() * self._noise, len(error))
+        misfit = torch.log1p(error.square().mean(dim=-1) / _OUTLIER ** 2).sum()
+        return float(misfit), Found(theta, gram, spread.sqrt() * self._noise, len(error))
 
     def _objective(self, theta: Tensor, error: Tensor, weight: Tensor, prior: Tensor,
                    width: Tensor) -> float:
