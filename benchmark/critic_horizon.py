@@ -88,7 +88,7 @@ def table(results: dict, limit_s: float) -> str:
     lines = ['| row | solved | median [s] | worst [s] | solved, difference | time, mean difference'
              ' [s] | time, median difference [s] | answer [ms] | learning [ms] |',
              '|---|---|---|---|---|---|---|---|---|']
-    base = None
+    base: dict | None = None
     for row in (name for name in ROWS if name in results):
         runs = results[row]
         seeds = sorted(runs, key=int)
@@ -97,11 +97,15 @@ def table(results: dict, limit_s: float) -> str:
         solved = np.array([float(runs[k]['solved_at_s'] is not None) for k in seeds])
         told = ['', '', '']
         if base is None:
-            base = (times, solved)
-        elif len(times) == len(base[0]):
+            base = dict(zip(seeds, zip(times, solved, strict=True), strict=True))
+        else:
+            # Only seeds that both rows have; '-' where there are none.
+            both = [k for k, seed in enumerate(seeds) if seed in base]
+            off = np.array([(times[k] - base[seeds[k]][0], solved[k] - base[seeds[k]][1])
+                            for k in both])
             told = ['{:+.2f} ({:+.2f} .. {:+.2f})'.format(*found) for found in (
-                interval(solved - base[1], np.mean), interval(times - base[0], np.mean),
-                interval(times - base[0], np.median))]
+                interval(off[:, 1], np.mean), interval(off[:, 0], np.mean),
+                interval(off[:, 0], np.median))] if both else ['-', '-', '-']
         worst = f'{times.max():.2f}' if solved.all() else f'over {limit_s:g}'
         middle = float(np.median(times))
         lines.append(
