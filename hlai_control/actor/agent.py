@@ -197,8 +197,7 @@ class Agent:
             estimate, self.applied.pending(tick), self.applied.last(tick))
         problem = self._problem = replace(
             self._aims.explore if exploring else self._aims.run, previous=last,
-            critic=self._engines.value if self.critics.version
-            and self._settings.schedule.anticipating else None)
+            critic=self._engines.value if self.critics.version else None)
         reacting = self._configuration.mode == REACTIVE
         able = not blind and self.policies.version > 0
         planner: Planner = self._planners[blind]

@@ -98,8 +98,3 @@ class ScheduleSettings(Settings):
     def acting(self) -> bool:
         """Whether there is a policy at all: somebody teaches it."""
         return self.plans > 0 or self.policy_updates > 0
-
-    @property
-    def anticipating(self) -> bool:
-        """Whether there is a critic that anybody teaches; if not, plans end with a stage cost."""
-        return self.plans > 0 or self.critic_updates > 0
