@@ -42,6 +42,17 @@ class WorldModelSettings(Settings):
 
 
 @dataclass(frozen=True)
+class SurpriseSettings(Settings):
+    """Of alarms: the world model is wrong by more than it used to be, a sensor is frozen."""
+
+    patience_s: float = setting(
+        3600.0, 1.0, 1e9, 'Time between false alarms, on average, at least [s].')
+    old: float = setting(
+        0.05, 0.0, 1.0, 'After an alarm, weight of what was learned before it, 0 to 1; 1: an '
+        'alarm changes nothing.')
+
+
+@dataclass(frozen=True)
 class CriticSettings(Settings):
     """Of the value function and its training."""
 
