@@ -197,7 +197,8 @@ def test_real_time_factor_scales_stamps():
 @pytest.mark.parametrize(('parameter', 'text'), [
     ('robot:=cartpol', 'did you mean cartpole'), ('mode:=fast', 'valid: realtime, lockstep'),
     ('simulation.noise_scale:=-1.0', 'noise_scale'),
-    ('simulation.biased_sensor:=pole', 'valid: cart.x, pole.angle'), ('real_time_factor:=0.0', 'above 0')])
+    ('simulation.biased_sensor:=pole', 'valid: cart.x, pole.angle'),
+    ('real_time_factor:=0.0', 'above 0')])
 def test_wrong_arguments_are_refused_with_what_is_valid(parameter, text):
     done = subprocess.run([sys.executable, '-m', 'hlai_control.robots.node', '--ros-args',
                            '-p', parameter], capture_output=True, text=True, timeout=30)

@@ -22,7 +22,7 @@ import torch
 from hlai_control.layout import Layout
 from hlai_control.settings import SurpriseSettings
 from hlai_control.world_model.surprise import energy_at, free_energy, surprisal, Surprise
-from hlai_control.world_model.watch import patience_ticks, Watch
+from hlai_control.world_model.watch import Watch
 
 
 def test_free_energy_is_the_least_over_z():
@@ -120,7 +120,7 @@ LAYOUT = Layout(
 
 def test_a_watch_tells_the_beginning_of_an_alarm_once_and_lives_on_in_a_copy():
     settings = SurpriseSettings(patience_s=600.0)
-    assert patience_ticks(settings, LAYOUT) == 12000
+    assert settings.patience_ticks(LAYOUT.period_s) == 12000
     watch, other = Watch(LAYOUT, settings), Watch(LAYOUT, settings)
     energies = [1.0 + 0.01 * (37 * k % 100) for k in range(700)]
     assert not any(watch.observe(energy) for energy in energies)

@@ -70,6 +70,10 @@ class FrozenSensors:
         return tuple(name for name, is_frozen in zip(self.names, self.frozen, strict=True)
                      if is_frozen)
 
+    def trusted(self, readings: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take readings, and return them without those of frozen sensors: NaN, not measured."""
+        return np.where(self.observe(readings), np.nan, readings)
+
     def observe(self, readings: NDArray[np.float64]) -> NDArray[np.bool_]:
         """
         Take one reading of each sensor.

@@ -15,6 +15,7 @@
 """What a user may change about perceiving and learning."""
 
 from dataclasses import dataclass
+from math import ceil
 
 from hlai_control.settings.declaring import choice, setting, Settings
 
@@ -50,6 +51,10 @@ class SurpriseSettings(Settings):
     old: float = setting(
         0.05, 0.0, 1.0, 'After an alarm, weight of what was learned before it, 0 to 1; 1: an '
         'alarm changes nothing.')
+
+    def patience_ticks(self, period_s: float) -> int:
+        """Return the control periods that shall pass between false alarms."""
+        return max(2, ceil(self.patience_s / period_s))
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ class WorldModelLearner:
         self.replay = Replay(layout)
         self._diverse, self._stale = self._memory(layout), self._memory(layout)
         self._layout, self._old = layout, 1.0
+        # Whether somebody has taken a fitted ensemble: before, its errors say nothing.
+        self.consulted = False
 
     @property
     def dynamics(self) -> EnsembleDynamics:
@@ -80,7 +82,7 @@ class WorldModelLearner:
         if not self._fitted:
             self._fit()
             self._dynamics.fold()
-            self._fitted = True
+            self._fitted = self.consulted = True
         return self._dynamics
 
     def add(self, transition: Transition) -> None:

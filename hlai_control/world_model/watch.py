@@ -15,7 +15,6 @@
 """Whether the robot is still the one that was learned: energies in, alarms out."""
 
 from collections.abc import Mapping
-from math import ceil
 
 from jaxtyping import Float
 import torch
@@ -23,15 +22,12 @@ from torch import Tensor
 
 from hlai_control.layout import Layout
 from hlai_control.settings import SurpriseSettings
+from hlai_control.types import Transition
+from hlai_control.world_model.learner import WorldModelLearner
 from hlai_control.world_model.surprise import Surprise
 
 # Energies of normal operation that are compared with, and how many are needed first.
 _WINDOW, _LEAST = 512, 50
-
-
-def patience_ticks(settings: SurpriseSettings, layout: Layout) -> int:
-    """Return the control periods that shall pass between false alarms."""
-    return max(2, ceil(settings.patience_s / layout.period_s))
 
 
 class Watch:
@@ -44,7 +40,8 @@ class Watch:
 
     def __init__(self, layout: Layout, settings: SurpriseSettings) -> None:
         """Begin without having seen anything."""
-        self._patience, self._freedom = patience_ticks(settings, layout), layout.state_size
+        self._patience, self._freedom = settings.patience_ticks(layout.period_s), layout.state_size
+        self._old = settings.old
         self.surprise = self._fresh()
         self.energy, self.alarms = 0.0, 0
 
@@ -55,6 +52,15 @@ class Watch:
     def evidence(self) -> float:
         """Return the evidence, log R, 0 where there is none."""
         return max(self.surprise.value, 0.0)
+
+    def notice(self, learner: WorldModelLearner, step: Transition) -> None:
+        """
+        Look at a step before it is learned; where an alarm begins, let the learner doubt.
+
+        :param learner: with the world model as it was last handed out.
+        """
+        if learner.consulted and self.observe(learner.surprisal(step)) and self._old < 1.0:
+            learner.doubt(self.surprise.growing, self._old)
 
     def observe(self, energy: float) -> bool:
         """
