@@ -139,8 +139,8 @@ def auroc(changed: list[float], unchanged: list[float]) -> float:
 
 def table(runs: list[dict], moment: str, names: list[str]) -> list[str]:
     """Lay out one situation."""
-    lines = [f'| while {moment}: change | AUROC within 0.5 s | alarms within 0.5 s | within 0.75 s '
-             '| delay, median | worst |', '|---|---|---|---|---|---|']
+    lines = [f'| while {moment}: change | AUROC within 0.5 s | alarms within 0.5 s '
+             '| within 0.75 s | delay, median | worst |', '|---|---|---|---|---|---|']
     unchanged = [one[moment][UNCHANGED][0] for one in runs]
     for name in names:
         scores = [one[moment][name][0] for one in runs]
@@ -165,7 +165,8 @@ def page(runs: list[dict], facts: dict) -> str:
     middle = table(runs, 'swinging up', [UNCHANGED, *JUDGED])
     return '\n'.join([
         *first, *middle, '', *table(runs, 'balancing', [UNCHANGED, *JUDGED]), '',
-        'Other magnitudes, looked at for 0.5 s only:', '', *table(runs, 'swinging up', list(CURVES)), '',
+        'Other magnitudes, looked at for 0.5 s only:', '',
+        *table(runs, 'swinging up', list(CURVES)), '',
         '![Share of pairs told apart](surprise.png)', ''])
 
 

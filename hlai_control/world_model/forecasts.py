@@ -85,6 +85,17 @@ class Forecasts:
         self._steps.clear()
         self._known.clear()
 
+    def export(self) -> dict[str, Tensor]:
+        """Copy the calibration, for a run that goes on later."""
+        return {'scale': self.intervals.scale.clone(), 'covered': self.covered.clone(),
+                'judged': torch.tensor([float(self.judged)], dtype=torch.float64)}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take a copy of the calibration."""
+        self.intervals.scale = tensors['scale'].clone()
+        self.covered = tensors['covered'].clone()
+        self.judged = int(tensors['judged'].item())
+
     def observe(self, step: Transition) -> Judged | None:
         """
         Take one more step.

@@ -15,6 +15,7 @@
 """Whether the robot is still the one that was learned: energies in, alarms out."""
 
 from collections.abc import Mapping
+from math import isfinite
 
 from jaxtyping import Float
 import torch
@@ -28,6 +29,8 @@ from hlai_control.world_model.surprise import Surprise
 
 # Energies of normal operation that are compared with, and how many are needed first.
 _WINDOW, _LEAST = 512, 50
+# Told of an energy that is not finite, for signals are.
+_ENORMOUS = 1e9
 
 
 class Watch:
@@ -68,7 +71,8 @@ class Watch:
 
         :returns: whether an alarm begins.
         """
-        before, self.energy = self.surprise.alarm, energy
+        before = self.surprise.alarm
+        self.energy = min(energy, _ENORMOUS) if isfinite(energy) else _ENORMOUS
         self.surprise.observe(energy)
         begins = self.surprise.alarm and not before
         self.alarms += begins
