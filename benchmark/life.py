@@ -87,14 +87,15 @@ class Life:
     :param task: what is to be done.
     :param seed: of all that is random.
     :param settings: of the mind.
+    :param kind: the class of the mind.
     """
 
     def __init__(self, manifest: RobotManifest, task: TaskSpec, seed: int,
-                 settings: MindSettings | None = None) -> None:
+                 settings: MindSettings | None = None, kind: type[Pupil] = Pupil) -> None:
         """Know nothing."""
         settings = settings or MindSettings()
         self.body = Body(manifest, task, seed)
-        self.mind = Pupil(manifest, task, seed, settings)
+        self.mind = kind(manifest, task, seed, settings)
         self.tick, self._seed = 0, seed
         self._rest()
 

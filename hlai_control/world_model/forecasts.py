@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 import torch
 from torch import Tensor
 
@@ -42,10 +42,12 @@ class Judged:
     Forecasts that have come true, or have not.
 
     :param half_width: of the intervals, in the coordinates' units.
+    :param hit: which of them covered what came.
     :param coverage: share of outcomes so far that their intervals covered.
     """
 
     half_width: Float[Tensor, 'H S']
+    hit: Bool[Tensor, 'H S']
     coverage: Float[Tensor, ' H']
 
 
@@ -123,4 +125,4 @@ class Forecasts:
         self.intervals.learn(hit)
         self.judged += 1
         self.covered += hit.double().mean(dim=1)
-        return Judged(scale * ahead.std, (self.covered / self.judged).float())
+        return Judged(scale * ahead.std, hit, (self.covered / self.judged).float())

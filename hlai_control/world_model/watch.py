@@ -44,7 +44,7 @@ class Watch:
     def __init__(self, layout: Layout, settings: SurpriseSettings) -> None:
         """Begin without having seen anything."""
         self._patience, self._freedom = settings.patience_ticks(layout.period_s), layout.state_size
-        self._old = settings.old
+        self.old = settings.old
         self.surprise = self._fresh()
         self.energy, self.alarms = 0.0, 0
 
@@ -62,8 +62,8 @@ class Watch:
 
         :param learner: with the world model as it was last handed out.
         """
-        if learner.consulted and self.observe(learner.surprisal(step)) and self._old < 1.0:
-            learner.doubt(self.surprise.growing, self._old)
+        if learner.consulted and self.observe(learner.surprisal(step)) and self.old < 1.0:
+            learner.doubt(self.surprise.growing, self.old)
 
     def observe(self, energy: float) -> bool:
         """
