@@ -278,49 +278,6 @@ def test_what_no_sensor_measures_is_nan(make):
     assert np.isfinite(simulator.measure().true_velocity).all()
 
 
-def test_a_frozen_sensor_repeats_itself_and_the_others_are_as_without_it(make):
-    failing, well = make(seed=3), make(seed=3)
-    for tick in range(30):
-        if tick == 10:
-            held = failing.measure().position[1]
-            failing.sensors.freeze('pole.angle')
-        if tick == 20:
-            failing.sensors.freeze('')
-        for simulator in (failing, well):
-            simulator.step([5.0])
-        one, other = failing.measure(), well.measure()
-        assert (one.position[1] == held) == (10 <= tick < 20) if tick >= 10 else True
-        if not 10 <= tick < 20:
-            assert one.position[1] == other.position[1]
-        assert one.position[0] == other.position[0]
-        assert one.velocity.tolist() == other.velocity.tolist()
-        assert one.true_position.tolist() == other.true_position.tolist()
-
-
-def test_a_biased_sensor_is_off_by_the_bias_and_no_other_is(make):
-    failing, well = make(seed=3), make(seed=3)
-    failing.sensors.bias('cart.x/rate', -0.3)
-    for simulator in (failing, well):
-        simulator.step([5.0])
-    one, other = failing.measure(), well.measure()
-    assert one.velocity - other.velocity == pytest.approx([-0.3, 0.0], abs=1e-12)
-    assert one.position.tolist() == other.position.tolist()
-    assert one.true_velocity.tolist() == other.true_velocity.tolist()
-
-
-def test_sensors_that_are_not_there_cannot_fail(make):
-    robot = load_robot('cartpole')
-    pole = replace(robot.coordinates[1], rate_noise_std=None)
-    sensors = make(manifest=replace(robot, coordinates=(robot.coordinates[0], pole))).sensors
-    for name in ('pole', 'pole.angle/rate'):
-        with pytest.raises(SettingsError, match='cart.x, pole.angle, cart.x/rate, or empty'):
-            sensors.freeze(name)
-        with pytest.raises(SettingsError, match='no sensor'):
-            sensors.bias(name, 0.1)
-    with pytest.raises(SettingsError, match='bias'):
-        sensors.bias('cart.x', np.nan)
-
-
 @pytest.mark.parametrize('interface', ['velocity', 'position'])
 def test_velocity_and_position_interfaces_follow_their_command(make, interface):
     robot = load_robot('cartpole')
