@@ -29,6 +29,7 @@ from hlai_control.types import Batch, Transition
 from hlai_control.world_model.hypotheses import Hypotheses
 from hlai_control.world_model.identification import Found, Identifier
 from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.surprise import residual, surprisal
 
 # Weight of the score so far beside that of the newest step.
 _MEMORY = 0.8
@@ -60,8 +61,10 @@ class HypothesesLearner:
                  generator: torch.Generator, crew: Crew | None = None) -> None:
         """Begin with an empty memory."""
         self._inner = WorldModelLearner(layout, settings, generator, crew)
-        # Draws its own weights, which are overwritten: the learner's sequence stays its own.
         self._dynamics = Hypotheses(layout, settings, torch.Generator().manual_seed(0))
+        # One and the same ensemble: what is loaded into it is learned on from.
+        self._dynamics.ensemble = self._inner.dynamics
+        self._layout = layout
         self._identifier = Identifier(layout)
         # The same draws each time: members move with what is found, and do not jump.
         self._offsets = torch.randn(
@@ -85,11 +88,11 @@ class HypothesesLearner:
     @property
     def dynamics(self) -> Hypotheses:
         """Hand out both as learned so far, ready to step."""
-        self._dynamics.ensemble.load(self._inner.dynamics.export())
+        self._dynamics.ensemble = self._inner.dynamics
         if not self._fresh:
             self._identify(self._inner.rows())
             self._fresh = True
-        self._dynamics.believe(bool(self._scores[1] < self._scores[0]))
+            self._dynamics.believe(bool(self._scores[1] < self._scores[0]))
         return self._dynamics
 
     def add(self, transition: Transition) -> None:
@@ -128,6 +131,27 @@ class HypothesesLearner:
     def held_out_loss(self, rows: Batch) -> float:
         """Return the ensemble's training loss on rows that may never have been added."""
         return self._inner.held_out_loss(rows)
+
+    @property
+    def consulted(self) -> bool:
+        """Tell whether anybody has been handed a world model that was learned."""
+        return self._inner.consulted
+
+    def doubt(self, keep: int, old: float) -> None:
+        """
+        Trust only what is newest: the robot is not what it was.
+
+        :param keep: how many of the newest transitions tell how it is now.
+        :param old: weight of the others for the ensemble, 0 .. 1; they say
+            nothing about what the mechanism is now.
+        """
+        self._inner.doubt(keep, old)
+        self._fresh = False
+
+    def surprisal(self, transition: Transition) -> float:
+        """Return the energy of a transition under the one believed, in nats."""
+        with torch.inference_mode():
+            return float(surprisal(*residual(self._dynamics, transition, self._layout)))
 
     def one_step_error(self, transition: Transition) -> Float[Tensor, ' S']:
         """
