@@ -17,6 +17,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from importlib.util import find_spec
 import json
 from pathlib import Path
 import shutil
@@ -139,7 +140,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     results = _keep(settings, done, baselines)
     _print(console, results, settings)
-    if settings.json is not None:
+    if settings.json is not None and find_spec('matplotlib') is not None:
         draw(results, picture(settings.json))
     return 0
 

@@ -15,6 +15,7 @@
 """The survival curves of ``hlai eval`` as a picture; imports matplotlib when it draws."""
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 import json
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,8 @@ def redraw(path: Path) -> Path:
     :returns: the picture, beside it.
     :raises UsageError: if the file cannot be read or holds something else.
     """
+    if find_spec('matplotlib') is None:
+        raise UsageError('matplotlib is not installed; valid: pip install hlai_control[plot]')
     try:
         results = json.loads(path.read_text())
         if not controllers(results) or float(results['settings']['timeout_s']) <= 0.0:
