@@ -161,7 +161,7 @@ def up(arguments: Sequence[str]) -> int:
     settings = read_arguments(arguments)
     manifest = load_robot(settings.robot)
     task = load_task(settings.task, manifest)
-    model = model_file(settings.model, manifest)
+    model = model_file(settings.model, manifest, settings.rooms)
     if settings.resume is not None:
         check_layout(settings.resume, manifest.layout)
         folder = settings.resume.folder

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.layout import Layout
+from hlai_control.learning.adam import Adam
 from hlai_control.learning.crew import Alone, Crew
 from hlai_control.learning.diverse import DiverseMemory
 from hlai_control.learning.replay import Replay
@@ -67,8 +68,7 @@ class WorldModelLearner:
         self._count, self._dt = len(layout.positions), layout.period_s
         self._turns = torch.tensor(layout.angle + (False,) * self._count)
         self._dynamics = EnsembleDynamics(layout, settings, generator)
-        self._optimiser = torch.optim.Adam(
-            self._dynamics.parameters(), lr=settings.learning_rate, fused=True)
+        self._optimiser = Adam(self._dynamics.parameters(), settings.learning_rate)
         self._fitted = True
         self._moments = torch.zeros(2, 2 * self._count, dtype=torch.float64)
         self._squares = torch.zeros(self._count, dtype=torch.float64)
@@ -130,7 +130,7 @@ class WorldModelLearner:
         members, batch = self._settings.members, self._settings.batch
         rows = (self._crew.part(part, 1) for part in self._batch(members, batch))
         loss = self._residual(*rows).square().mean()
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad()
         loss.backward()
         self._crew.average([parameter.grad for parameter in self._dynamics.parameters()
                             if parameter.grad is not None])
@@ -202,9 +202,7 @@ class WorldModelLearner:
     def progress(self) -> dict[str, Tensor]:
         """Copy what training has changed, the memory of transitions and scales apart."""
         copied = {f'dynamics.{name}': value for name, value in self._dynamics.export().items()}
-        for number, state in self._optimiser.state_dict()['state'].items():
-            copied |= {f'optimiser.{number}.{name}': value.clone()
-                       for name, value in state.items()}
+        copied |= {f'optimiser.{name}': value for name, value in self._optimiser.state().items()}
         return copied | {'generator': self._generator.get_state()}
 
     def resume(self, progress: Mapping[str, Tensor]) -> None:
@@ -212,12 +210,9 @@ class WorldModelLearner:
         self._dynamics.load({name.removeprefix('dynamics.'): value
                              for name, value in progress.items()
                              if name.startswith('dynamics.')})
-        steps: dict[int, dict[str, Tensor]] = {}
-        for name, value in progress.items():
-            if name.startswith('optimiser.'):
-                _, number, key = name.split('.')
-                steps.setdefault(int(number), {})[key] = value.clone()
-        self._optimiser.load_state_dict(self._optimiser.state_dict() | {'state': steps})
+        self._optimiser.load({name.removeprefix('optimiser.'): value
+                              for name, value in progress.items()
+                              if name.startswith('optimiser.')})
         self._generator.set_state(progress['generator'])
         self._fitted = True
 
