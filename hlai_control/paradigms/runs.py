@@ -110,7 +110,7 @@ def joined(path: Path, cells: Cells, robot: str, row: str, settings: Mapping[str
     :raises UsageError: if they were made with other settings, or other seeds, naming which.
     """
     cell = cells.get(robot, {}).get(row)
-    if cell is None:
+    if cell is None or not cell.runs:
         return Cell(settings, {})
     asked = json.loads(json.dumps(settings))
     for key in sorted({*cell.settings, *asked}):
