@@ -34,6 +34,8 @@ from hlai_control.world_model.ensemble import EnsembleDynamics
 _SPAN = 2.0
 # Transitions at most that are kept because they differ.
 _DIVERSE = 512
+# The ridge is meant for accelerations that are known to this share of the typical ones.
+_CLEAR = 0.03
 
 
 class WorldModelLearner:
@@ -71,6 +73,8 @@ class WorldModelLearner:
         self._squares = torch.zeros(self._count, dtype=torch.float64)
         self.replay = Replay(layout)
         self._diverse = DiverseMemory(layout, max(2, min(settings.window // 2, _DIVERSE)))
+        self._recent: Batch | None = None
+        self._doubt = torch.zeros(self._count)
 
     @property
     def dynamics(self) -> EnsembleDynamics:
@@ -109,6 +113,18 @@ class WorldModelLearner:
         self._moments.lerp_(torch.stack([state, state.square()]).mean(dim=1), share)
         self._squares.lerp_(self._acceleration(
             batch.state, batch.next_state).double().square().mean(dim=0), share)
+        self._rescale()
+
+    def revise(self, recent: Batch, doubt: Float[Tensor, ' n']) -> None:
+        """
+        Take other rows for those that were taken last, for they are not settled yet.
+
+        :param recent: oldest first; none of them is in the memory.
+        :param doubt: standard deviations of the accelerations in them, as far as they are not
+            the world model's own.
+        """
+        self._doubt = doubt
+        self._recent = recent if len(recent.state) else None
         self._rescale()
 
     def update(self) -> float:
@@ -177,10 +193,16 @@ class WorldModelLearner:
         self._fitted = True
 
     def _rescale(self) -> None:
-        dynamics = self._dynamics
-        dynamics.features.normalise(*self._moments.float())
-        rates = self._moments[1, self._count:].sqrt().float()
-        dynamics.acceleration.copy_(self._squares.sqrt().clamp_min(1e-3))
+        dynamics, moments, squares = self._dynamics, self._moments, self._squares
+        if (recent := self._recent) is not None:
+            state = recent.state.double()
+            share = len(state) / (len(state) + self.replay.total)
+            moments = moments.lerp(torch.stack([state, state.square()]).mean(dim=1), share)
+            squares = squares.lerp(self._acceleration(
+                recent.state, recent.next_state).double().square().mean(dim=0), share)
+        dynamics.features.normalise(*moments.float())
+        rates = moments[1, self._count:].sqrt().float()
+        dynamics.acceleration.copy_(squares.sqrt().clamp_min(1e-3))
         # At least what one period of the typical acceleration makes of rest.
         dynamics.monomials.rate.copy_(_SPAN * torch.maximum(
             rates, dynamics.acceleration * self._dt))
@@ -194,22 +216,33 @@ class WorldModelLearner:
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
         targets = self._acceleration(rows.state, rows.next_state) / dynamics.acceleration
-        signs = dynamics.signs[:, 0].tolist()
-        for sign in set(signs):
-            alike = [i for i in range(self._count) if signs[i] == sign]
+        # Noisier rows say less beside what is expected before any: the penalty is in their units.
+        ridges = self._settings.ridge * (
+            1.0 + (self._doubt / (_CLEAR * dynamics.acceleration)).square())
+        kinds = list(zip(dynamics.signs[:, 0].tolist(), ridges.tolist(), strict=True))
+        for kind in set(kinds):
+            alike = [i for i in range(self._count) if kinds[i] == kind]
             design = dynamics.design(hidden, columns, alike[0]).double()
             gram, right = design.mT @ design, design.mT @ targets[:, alike].double()
             self._crew.total(gram)
             self._crew.total(right)
-            gram.diagonal(dim1=-2, dim2=-1).add_(self._settings.ridge)
+            gram.diagonal(dim1=-2, dim2=-1).add_(kind[1])
             found = torch.cholesky_solve(right, torch.linalg.cholesky(gram))
             shape = dynamics.coefficients[:, alike].shape
             dynamics.coefficients[:, alike] = found.mT.reshape(shape).float()
 
     def _batch(self, members: int, batch: int) -> tuple[Float[Tensor, 'E B D'], ...]:
         # Half drawn from all, half from what differs: else a long rest would be all there is.
-        old = batch // 2 if self.replay.total > len(self._diverse) else 0
-        parts = [self.replay.sample(members * (batch - old), self._generator)]
+        parts, old = [], batch // 2 if self.replay.total > len(self._diverse) else 0
+        if (recent := self._recent) is not None:
+            # Half of what is not drawn from what differs, once there is anything else.
+            new = batch - old if not self.replay.total else (batch - old) // 2
+            drawn = torch.randint(len(recent.state), (members * new,), generator=self._generator)
+            parts.append(Batch(recent.state[drawn], recent.action[drawn],
+                               recent.next_state[drawn]))
+            batch -= new
+        if batch > old:
+            parts.append(self.replay.sample(members * (batch - old), self._generator))
         if old:
             parts.append(self._diverse.sample(members * old, self._generator))
         return tuple(torch.cat([rows.view(members, -1, rows.shape[-1]) for rows in alike], dim=1)
@@ -217,10 +250,16 @@ class WorldModelLearner:
 
     def _rows(self) -> Batch:
         # All of them while they are few; then the newest, what differs, and any others.
-        limit = self._settings.window
+        limit, parts = self._settings.window, list[Batch]()
+        if (recent := self._recent) is not None:
+            parts.append(recent)
+            limit = max(0, limit - len(recent.state))
         if len(self.replay) <= limit:
-            return self.replay.latest(limit)
-        parts = [self.replay.latest(limit // 2), self._diverse.all()]
+            parts.append(self.replay.latest(limit))
+            return Batch(*(torch.cat(alike) for alike in _columns(parts)))
+        if not parts:
+            parts.append(self.replay.latest(limit // 2))
+        parts.append(self._diverse.all())
         if (left := limit - sum(len(part.state) for part in parts)) > 0:
             parts.append(self.replay.sample(left, self._generator))
         return Batch(*(torch.cat(alike) for alike in _columns(parts)))

@@ -19,6 +19,7 @@ It publishes every version as an artefact, and how surprised it was by each
 step: the error of the prediction that it made before it learned the step.
 """
 
+from dataclasses import replace
 import sys
 
 import numpy as np
@@ -29,6 +30,7 @@ import torch
 
 from hlai_control.errors import ArtefactError
 from hlai_control.graph import SURPRISE, WORLD_MODEL
+from hlai_control.layout import MEASURED_SUFFIX
 from hlai_control.learning.artefact import Artefact
 from hlai_control.learning.journal import Journal
 from hlai_control.learning.pairing import Joined
@@ -38,9 +40,10 @@ from hlai_control.ros.learner import LearnerNode, nowhere, transition
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, learner
-from hlai_control.ros.signals import Signal, to_message
-from hlai_control.settings import ScheduleSettings, WorldModelSettings
+from hlai_control.ros.signals import from_message, Signal, to_message
+from hlai_control.settings import PerceptionSettings, ScheduleSettings, WorldModelSettings
 from hlai_control.types import Batch, generator
+from hlai_control.world_model.hindsight import Hindsight
 from hlai_control.world_model.learner import WorldModelLearner
 
 SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version')
@@ -53,7 +56,8 @@ class WorldModelNode(LearnerNode):
 
     def __init__(self) -> None:
         """Declare the parameters."""
-        super().__init__('world_model', 'World model', [WorldModelSettings, ScheduleSettings])
+        super().__init__('world_model', 'World model',
+                         [WorldModelSettings, ScheduleSettings, PerceptionSettings])
         self._journal: Journal | None = None
         self.create_timer(SYNC_PERIOD_S, self._sync, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -64,6 +68,7 @@ class WorldModelNode(LearnerNode):
         self._learner = WorldModelLearner(self.layout, read(self, WorldModelSettings),
                                           generator(run.seed, WORLD_MODEL_KIND))
         self._learner.replay = self.replay()
+        self._hindsight = self._looking_back() if self.layout.is_blind else None
         if run.run_dir:
             self._journal = Journal(self.journal_path, self.layout)
             if self._journal.torn:
@@ -77,6 +82,13 @@ class WorldModelNode(LearnerNode):
                                     generator(0, 'warm-up'))
         scratch.add(nowhere(self.layout))
         scratch.update()
+
+    def _looking_back(self) -> Hindsight:
+        """Make what finds the newest steps anew, its loops compiled."""
+        from hlai_control.compiled.ahead import compile_all
+        compile_all()
+        return Hindsight(self.layout, read(self, PerceptionSettings),
+                         read(self, WorldModelSettings).revised)
 
     def restore(self) -> None:
         """Go on from the newest file of this run, if there is one, then from its journal."""
@@ -94,6 +106,8 @@ class WorldModelNode(LearnerNode):
         """Bring the journal to the disk, and close it."""
         super().teardown()
         if self._journal is not None:
+            for one in self._hindsight.finish() if self._hindsight is not None else ():
+                self._keep(one)
             self._journal.close()
             self._journal = None
 
@@ -107,14 +121,43 @@ class WorldModelNode(LearnerNode):
 
     def absorb(self, joined: Joined) -> None:
         """Report how well the step was predicted, then remember it, on disk too."""
-        self._keep(joined)
-        step = transition(joined)
-        error = self._learner.one_step_error(step).double().numpy()
-        self._learner.add(step)
+        if self._hindsight is None:
+            self._keep(joined)
+            step = transition(joined)
+            error = self._learner.one_step_error(step).double().numpy()
+            self._learner.add(step)
+        else:
+            error = self._revise(joined, self._hindsight)
         values = [float(np.sqrt(np.mean(error ** 2))), self._loss, self.transitions,
                   self.updates, self._version]
         self._surprise.publish(to_message(Signal(
             joined.stamp_ns, SURPRISE_NAMES, np.array(values, np.float64))))
+
+    def _revise(self, joined: Joined, hindsight: Hindsight) -> np.ndarray:
+        """Report how well what perception says was predicted, then learn it in hindsight."""
+        size = self.layout.state_size
+        step = replace(joined, state=joined.state[:size], next_state=joined.next_state[:size])
+        error = self._learner.one_step_error(transition(step)).double().numpy()
+        revised = hindsight.add(step, joined.state[size:], joined.next_state[size:],
+                                self._learner.dynamics if self._version else None)
+        for one in revised.lasting:
+            self._keep(one)
+        if len(revised.settled.state):
+            self._learner.extend(revised.settled)
+        self._learner.revise(revised.recent, revised.doubt)
+        return error
+
+    def read_state(self, message: JointState) -> Signal:
+        """Read the state; where it is not all measured, also what was, NaN where nothing."""
+        found = super().read_state(message)
+        if not self.layout.is_blind:
+            return found
+        names = [name + MEASURED_SUFFIX for name in self.layout.states]
+        there = [name in message.name for name in names]
+        measured = np.full(len(names), np.nan)
+        measured[there] = from_message(
+            message, [name for name in names if name in message.name]).values
+        return replace(found, values=np.concatenate([found.values, measured]))
 
     def _keep(self, joined: Joined) -> None:
         if self._journal is None:
