@@ -35,7 +35,7 @@ _SPAN = 2.0
 # Transitions at most that are kept because they differ.
 _DIVERSE = 512
 # The ridge is meant for accelerations that are known to this share of the typical ones.
-_CLEAR = 0.03
+_CLEAR = 0.015
 
 
 class WorldModelLearner:
@@ -74,7 +74,7 @@ class WorldModelLearner:
         self.replay = Replay(layout)
         self._diverse = DiverseMemory(layout, max(2, min(settings.window // 2, _DIVERSE)))
         self._recent: Batch | None = None
-        self._doubt = torch.zeros(self._count)
+        self._doubt = torch.zeros(self._count, dtype=torch.float64)
 
     @property
     def dynamics(self) -> EnsembleDynamics:
@@ -123,7 +123,7 @@ class WorldModelLearner:
         :param doubt: standard deviations of the accelerations in them, as far as they are not
             the world model's own.
         """
-        self._doubt = doubt
+        self._doubt = doubt.double()
         self._recent = recent if len(recent.state) else None
         self._rescale()
 
@@ -218,7 +218,7 @@ class WorldModelLearner:
         targets = self._acceleration(rows.state, rows.next_state) / dynamics.acceleration
         # Noisier rows say less beside what is expected before any: the penalty is in their units.
         ridges = self._settings.ridge * (
-            1.0 + (self._doubt / (_CLEAR * dynamics.acceleration)).square())
+            1.0 + (self._doubt / (_CLEAR * dynamics.acceleration.double())).square())
         kinds = list(zip(dynamics.signs[:, 0].tolist(), ridges.tolist(), strict=True))
         for kind in set(kinds):
             alike = [i for i in range(self._count) if kinds[i] == kind]
