@@ -35,6 +35,11 @@ def compile_all() -> None:
     forward, hessian = np.ones((1, 2, 3)), np.eye(3)[None]
     riccati.recursion(forward, np.ones((1, 3)), hessian, -np.ones((1, 1)), np.ones((1, 1)), 0.0,
                       np.empty((1, 1)), np.empty((1, 1, 2)))
+    compile_smoothing()
+
+
+def compile_smoothing() -> None:
+    """Call the loops of perception once; with those of :mod:`ensemble`, they are all it needs."""
     motion = smoothing.Motion(np.zeros((1, 2)), np.zeros((1, 2)), np.eye(2)[None])
     beliefs, _ = smoothing.ahead(
         np.zeros(2), np.eye(2), motion, np.eye(2),

@@ -24,6 +24,7 @@ and the commands that were applied; in lockstep each tick waits for both.
 from collections import deque
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8MultiArray
@@ -31,13 +32,11 @@ import torch
 from torch import Tensor
 
 from hlai_control.actor.inputs import AppliedCommands, FunctionInput
-from hlai_control.compiled.ahead import compile_all
 from hlai_control.graph import APPLIED, STATE, WORLD_MODEL
 from hlai_control.layout import MEASURED_SUFFIX, STD_SUFFIX
 from hlai_control.learning.artefact import decode
 from hlai_control.learning.versions import tick_of
 from hlai_control.perception.kalman import KalmanEstimator
-from hlai_control.perception.modelled import ModelEstimator
 from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.freshness import Freshness
@@ -52,6 +51,9 @@ from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, to_messa
 from hlai_control.settings import PerceptionSettings, ScheduleSettings, WorldModelSettings
 from hlai_control.types import generator
 from hlai_control.world_model.ensemble import EnsembleDynamics
+
+if TYPE_CHECKING:
+    from hlai_control.perception.modelled import ModelEstimator
 
 STALE_S = 0.15
 # Among real-time processes: before the actor, which waits for it.
@@ -88,10 +90,13 @@ class PerceptionNode(ManagedNode):
         self.listen_always(UInt8MultiArray, WORLD_MODEL, self._on_world_model, FUNCTION)
         self.diagnostics.fact('priority', 'lockstep' if run.lockstep else raise_priority(RANK))
 
-    def _learning(self, run: Run, settings: PerceptionSettings) -> ModelEstimator:
+    def _learning(self, run: Run, settings: PerceptionSettings) -> 'ModelEstimator':
         """Make the estimator that learns from the world model, all its loops compiled."""
+        # Only who smooths needs the compiler.
+        from hlai_control.compiled.ahead import compile_smoothing
+        from hlai_control.perception.modelled import ModelEstimator
         torch.set_num_threads(1)
-        compile_all()
+        compile_smoothing()
         layout = self._manifest.layout
         self._dynamics = EnsembleDynamics(layout, read(self, WorldModelSettings),
                                           generator(run.seed, WORLD_MODEL_KIND))

@@ -114,7 +114,7 @@ class Smoother:
 
     @property
     def doubt(self) -> Array:
-        """Standard deviations of the accelerations that are left out of the motion, n."""
+        """Return the standard deviations of the accelerations that the motion leaves out, n."""
         found: Array = self._expected * 2.0 ** self._used
         return found
 

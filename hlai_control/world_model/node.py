@@ -21,6 +21,7 @@ step: the error of the prediction that it made before it learned the step.
 
 from dataclasses import replace
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -43,8 +44,10 @@ from hlai_control.ros.qos import FUNCTION, learner
 from hlai_control.ros.signals import from_message, Signal, to_message
 from hlai_control.settings import PerceptionSettings, ScheduleSettings, WorldModelSettings
 from hlai_control.types import Batch, generator
-from hlai_control.world_model.hindsight import Hindsight
 from hlai_control.world_model.learner import WorldModelLearner
+
+if TYPE_CHECKING:
+    from hlai_control.world_model.hindsight import Hindsight
 
 SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version')
 # So much may be lost when power is.
@@ -83,10 +86,14 @@ class WorldModelNode(LearnerNode):
         scratch.add(nowhere(self.layout))
         scratch.update()
 
-    def _looking_back(self) -> Hindsight:
+    def _looking_back(self) -> 'Hindsight':
         """Make what finds the newest steps anew, its loops compiled."""
-        from hlai_control.compiled.ahead import compile_all
-        compile_all()
+        # Only who smooths needs the compiler.
+        from hlai_control.compiled.ahead import compile_smoothing
+        from hlai_control.world_model.hindsight import Hindsight
+        compile_smoothing()
+        rest = nowhere(self.layout)
+        self._learner.dynamics.linearise(rest.state[None, None], rest.action[None])
         return Hindsight(self.layout, read(self, PerceptionSettings),
                          read(self, WorldModelSettings).revised)
 
@@ -133,7 +140,7 @@ class WorldModelNode(LearnerNode):
         self._surprise.publish(to_message(Signal(
             joined.stamp_ns, SURPRISE_NAMES, np.array(values, np.float64))))
 
-    def _revise(self, joined: Joined, hindsight: Hindsight) -> np.ndarray:
+    def _revise(self, joined: Joined, hindsight: 'Hindsight') -> np.ndarray:
         """Report how well what perception says was predicted, then learn it in hindsight."""
         size = self.layout.state_size
         step = replace(joined, state=joined.state[:size], next_state=joined.next_state[:size])
