@@ -119,3 +119,11 @@ def test_only_known_robots_and_tasks_have_a_classical_row():
     assert [name for name, _ in rows('cartpole', 'swingup')] == [
         'do nothing', 'random', 'classical']
     assert [name for name, _ in rows('cartpole', 'balance')] == ['do nothing', 'random']
+
+
+def test_rates_without_a_sensor_are_differences():
+    seeing, blind = EnergySwingUp(ROBOT, 0), EnergySwingUp(ROBOT, 0)
+    nowhere = np.full(2, np.nan)
+    assert blind.act(np.r_[0.1, 0.2, nowhere]) == seeing.act(np.array([0.1, 0.2, 0.0, 0.0]))
+    assert blind.act(np.r_[0.2, 0.1, nowhere]) == pytest.approx(
+        seeing.act(np.array([0.2, 0.1, 2.0, -2.0])))

@@ -118,4 +118,4 @@ def test_commands_stay_with_their_steps(window):
     _, found, _, _ = learned(4, window, blind=True)
     given = np.array(motion(4)[2])
     rows = torch.cat([*(one.settled.action for one in found), found[-1].recent.action])
-    np.testing.assert_allclose(rows.numpy(), given[:len(rows)], rtol=1e-6)
+    assert rows.numpy() == pytest.approx(given[:len(rows)], rel=1e-6)

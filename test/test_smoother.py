@@ -181,10 +181,10 @@ def test_a_wrong_world_model_is_not_used():
     states, measured, actions = run_pendulum(3, 80, 0.1)
     wrong = Known(lambda state, action: 400.0 * torch.cos(3.0 * state[0]), DT)
     found, without = (at_once(measured, actions, one) for one in (wrong, None))
-    np.testing.assert_array_equal(found.mean, without.mean)
+    assert np.array_equal(found.mean, without.mean)
     broken = Known(lambda state, action: state[0] * nan, DT)
     found = at_once(measured, actions, broken)
-    np.testing.assert_array_equal(found.mean, without.mean)
+    assert np.array_equal(found.mean, without.mean)
 
 
 def test_angles_go_on_through_whole_turns():
@@ -192,8 +192,8 @@ def test_angles_go_on_through_whole_turns():
     angles = 0.4 * np.arange(100)
     turning[:, 0] = (angles + pi) % (2 * pi) - pi
     path = smoothed(turning, np.zeros((100, 1))).path
-    np.testing.assert_allclose(path.mean[:, 0], angles, atol=1e-3)
-    np.testing.assert_allclose(path.mean[5:, 1], 8.0, atol=0.05)
+    assert path.mean[:, 0] == pytest.approx(angles, abs=1e-3)
+    assert path.mean[5:, 1] == pytest.approx(8.0, abs=0.05)
 
 
 @pytest.mark.parametrize('known', [False, True])
@@ -218,8 +218,8 @@ def test_many_hits_and_long_silence_leave_numbers():
 def test_equal_inputs_give_equal_outputs_to_the_last_bit():
     _, measured, actions = run_pendulum(7, 50, 1.0)
     one, other = (smoothed(measured, actions, 20, Known(swinging, DT)) for _ in range(2))
-    np.testing.assert_array_equal(one.path.mean, other.path.mean)
-    np.testing.assert_array_equal(one.path.std, other.path.std)
+    assert np.array_equal(one.path.mean, other.path.mean)
+    assert np.array_equal(one.path.std, other.path.std)
 
 
 def test_estimator_fills_in_what_is_not_measured():
