@@ -64,7 +64,8 @@ def test_solved_is_upright_and_near_the_centre_whatever_the_turns():
 def test_unknown_tasks_and_other_robots_are_refused():
     with pytest.raises(UsageError, match='did you mean swingup'):
         load_task('swing', ROBOT)
-    with pytest.raises(DocumentError, match="robots: found robots cartpole, cartpole_positions; .*'arm'"):
+    found = "robots: found robots cartpole, cartpole_positions; .*'arm'"
+    with pytest.raises(DocumentError, match=found):
         load_task('swingup', replace(ROBOT, name='arm'))
 
 

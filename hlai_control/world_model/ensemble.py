@@ -68,6 +68,8 @@ class EnsembleDynamics(nn.Module):
 
     signs: Tensor
     coefficients: Tensor
+    noise_weight: Tensor
+    noise_bias: Tensor
     acceleration: Tensor
     carry: Tensor
     push: Tensor
@@ -92,9 +94,9 @@ class EnsembleDynamics(nn.Module):
         # Coefficients: of coordinate n and monomial M, linear in the trunk's N features.
         self.register_buffer('coefficients', torch.zeros(
             settings.members, count, self.trunk.free, len(self.monomials.signs)))
-        self.noise_weight = nn.Parameter(
-            torch.zeros(settings.members, self.trunk.free, 2 * count))
-        self.noise_bias = nn.Parameter(torch.zeros(settings.members, 1, 2 * count))
+        self.register_buffer('noise_weight', torch.zeros(
+            settings.members, self.trunk.free, 2 * count))
+        self.register_buffer('noise_bias', torch.zeros(settings.members, 1, 2 * count))
         # Typical accelerations [SI]; predictions are fitted in units of it.
         self.register_buffer('acceleration', torch.ones(count))
         self._register_motion(count, dt)
@@ -150,23 +152,29 @@ class EnsembleDynamics(nn.Module):
         features = torch.where(self.signs[coordinate] > 0, kept, flipped)
         return (features * columns.unsqueeze(-2)).flatten(-2)
 
-    def predict(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A']
-                ) -> tuple[Float[Tensor, 'E B n'], Float[Tensor, 'E B S']]:
+    def predict(self, state: Float[Tensor, 'E B S'],
+                action: Float[Tensor, 'E B A']) -> Float[Tensor, 'E B n']:
         """
         Predict what the learner fits, differentiable in the parameters.
 
         :param state: states, at the middle of a step.
-        :returns: accelerations in units of ``acceleration``, and the
-            logarithms of the standard deviations in units of ``noise_unit``.
+        :returns: accelerations in units of ``acceleration``.
         """
         hidden = self.trunk(self.features(state))
         columns = self.monomials(state[..., self._count:], action)
-        mean = torch.cat([
+        return torch.cat([
             self.design(hidden, columns, i) @ self.coefficients[:, i].flatten(-2).unsqueeze(-1)
             for i in range(self._count)], dim=-1)
-        log_std = torch.baddbmm(self.noise_bias, self.trunk.basis(hidden, 1.0),
-                                self.noise_weight)
-        return mean, log_std.clamp(*_LOG_STD)
+
+    def log_std(self, hidden: Float[Tensor, 'E B H']) -> Float[Tensor, 'E B S']:
+        """
+        Predict the noise.
+
+        :param hidden: output of the trunk.
+        :returns: logarithms of the standard deviations in units of ``noise_unit``.
+        """
+        return torch.baddbmm(self.noise_bias, self.trunk.basis(hidden, 1.0),
+                             self.noise_weight).clamp(*_LOG_STD)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'EnsembleDynamics':
         # Called by to(), double() and their like: the folded matrices must follow.
