@@ -26,19 +26,21 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8MultiArray
 import torch
-from torch import Tensor
 
 from hlai_control.actor.inputs import AppliedCommands, FunctionInput
 from hlai_control.graph import APPLIED, STATE, WORLD_MODEL
 from hlai_control.layout import MEASURED_SUFFIX, STD_SUFFIX
 from hlai_control.learning.artefact import decode
 from hlai_control.learning.versions import tick_of
+from hlai_control.perception.frozen import FrozenSensors
 from hlai_control.perception.kalman import KalmanEstimator
 from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
+from hlai_control.ros.diagnostics import WARN
 from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.functions import unpack, WORLD_MODEL_KIND
 from hlai_control.ros.joint_states import read_joint_states
@@ -48,7 +50,12 @@ from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, learner, SENSOR
 from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, to_message
-from hlai_control.settings import PerceptionSettings, ScheduleSettings, WorldModelSettings
+from hlai_control.settings import (
+    PerceptionSettings,
+    ScheduleSettings,
+    SurpriseSettings,
+    WorldModelSettings,
+)
 from hlai_control.types import generator
 from hlai_control.world_model.ensemble import EnsembleDynamics
 
@@ -56,6 +63,8 @@ if TYPE_CHECKING:
     from hlai_control.perception.modelled import ModelEstimator
 
 STALE_S = 0.15
+# In the signal: how many sensors repeat themselves; in diagnostics: which.
+FROZEN = 'frozen'
 # Among real-time processes: before the actor, which waits for it.
 RANK = 20
 # After a longer gap the filter begins anew instead of predicting blindly.
@@ -68,7 +77,8 @@ class PerceptionNode(ManagedNode):
     def __init__(self) -> None:
         """Declare the parameters."""
         super().__init__('perception', 'State estimator',
-                         [PerceptionSettings, WorldModelSettings, ScheduleSettings])
+                         [PerceptionSettings, SurpriseSettings, WorldModelSettings,
+                          ScheduleSettings])
 
     def setup(self, run: Run) -> None:
         """Load the robot, and join its joint states."""
@@ -77,7 +87,7 @@ class PerceptionNode(ManagedNode):
         settings, self._lockstep = read(self, PerceptionSettings), run.lockstep
         self._modelled = self._learning(run, settings) if layout.is_blind else None
         self._estimator = self._modelled or KalmanEstimator(layout, settings)
-        self._names = layout.states + tuple(name + STD_SUFFIX for name in layout.states)
+        self._names = (*layout.states, *(name + STD_SUFFIX for name in layout.states), FROZEN)
         self._rate = run.real_time_factor
         self._models = FunctionInput(read(self, ScheduleSettings), run.lockstep)
         rate_hz = 1.0 / layout.period_s
@@ -114,12 +124,14 @@ class PerceptionNode(ManagedNode):
         self._estimator.reset()
         layout = self._manifest.layout
         self._applied = AppliedCommands(layout.delay_ticks, layout.action_size)
-        self._waiting: deque[tuple[int, Tensor]] = deque()
+        self._waiting: deque[tuple[int, np.ndarray]] = deque()
         self._last_ns: int | None = None
+        self._sensors = FrozenSensors(
+            layout, read(self, SurpriseSettings).patience_ticks(layout.period_s))
 
     def _on_joint_states(self, message: JointState) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
-        measured = torch.from_numpy(read_joint_states(message, self._manifest))
+        measured = read_joint_states(message, self._manifest)
         if not self._lockstep:
             self._freshness.check(stamp_ns, time.monotonic())
         self._gate.check(stamp_ns)
@@ -168,9 +180,13 @@ class PerceptionNode(ManagedNode):
         lacking = self._models.waits_for(tick)
         return f'world_model: {lacking}' if lacking else ''
 
-    def _publish(self, stamp_ns: int, measured: Tensor) -> None:
+    def _publish(self, stamp_ns: int, readings: np.ndarray) -> None:
+        measured = torch.from_numpy(self._sensors.trusted(readings))
+        frozen = self._sensors.frozen_names
+        self._tell(frozen)
         estimate, names = self._estimator.correct(measured), self._names
-        values = torch.cat([estimate.mean, estimate.std]).double()
+        values = torch.cat([estimate.mean, estimate.std, torch.tensor([float(len(frozen))])]
+                           ).double()
         if self._modelled is not None:
             # The world model finds the past anew from what was measured.
             known = torch.isfinite(measured)
@@ -181,6 +197,16 @@ class PerceptionNode(ManagedNode):
 
     def _tick(self, stamp_ns: int) -> int:
         return tick_of(stamp_ns, self._manifest.period_ns)
+
+    def _tell(self, frozen: tuple[str, ...]) -> None:
+        """Say in diagnostics which sensors are frozen, when that changes."""
+        if not self.diagnostics.fact(FROZEN, ', '.join(frozen) or 'none'):
+            return
+        if frozen:
+            self.diagnostics.state(
+                f'frozen: {", ".join(frozen)}; not trusted until it moves', WARN)
+        else:
+            self.diagnostics.state('active')
 
     def _advance(self, previous_ns: int | None, stamp_ns: int) -> None:
         if previous_ns is None:

@@ -29,7 +29,10 @@ from hlai_control.learning.replay import Replay
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.progress import copied, take_back
 from hlai_control.world_model.residuals import fitted_noise, left_out
+from hlai_control.world_model.steps import Steps
+from hlai_control.world_model.surprise import residual, surprisal
 
 # Rates are divided by this many root mean squares: what the robot will do next is faster.
 _SPAN = 2.0
@@ -37,6 +40,8 @@ _SPAN = 2.0
 _DIVERSE = 512
 # The ridge is meant for accelerations that are known to this share of the typical ones.
 _CLEAR = 0.015
+# New transitions from which on noise is fitted anew after an alarm.
+_TELLING = 64
 
 
 class WorldModelLearner:
@@ -66,15 +71,19 @@ class WorldModelLearner:
         self._count, self._dt = len(layout.positions), layout.period_s
         self._turns = torch.tensor(layout.angle + (False,) * self._count)
         self._dynamics = EnsembleDynamics(layout, settings, generator)
+        self._steps = Steps(layout, self._dynamics)
         self._optimiser = torch.optim.Adam(
             self._dynamics.parameters(), lr=settings.learning_rate, fused=True)
         self._fitted = True
         self._moments = torch.zeros(2, 2 * self._count, dtype=torch.float64)
         self._squares = torch.zeros(self._count, dtype=torch.float64)
         self.replay = Replay(layout)
-        self._diverse = DiverseMemory(layout, max(2, min(settings.window // 2, _DIVERSE)))
+        self._diverse, self._stale = self._memory(layout), self._memory(layout)
+        self._layout, self._old = layout, 1.0
+        # Whether somebody has taken a fitted ensemble: before, its errors say nothing.
+        self.consulted = False
         self._recent: Batch | None = None
-        self._doubt = torch.zeros(self._count, dtype=torch.float64)
+        self._unclear = torch.zeros(self._count, dtype=torch.float64)
 
     @property
     def dynamics(self) -> EnsembleDynamics:
@@ -82,7 +91,7 @@ class WorldModelLearner:
         if not self._fitted:
             self._fit()
             self._dynamics.fold()
-            self._fitted = True
+            self._fitted = self.consulted = True
         return self._dynamics
 
     def add(self, transition: Transition) -> None:
@@ -95,7 +104,7 @@ class WorldModelLearner:
         self._diverse.add(transition)
         state, share = transition.state.double(), 1.0 / self.replay.total
         self._moments.lerp_(torch.stack([state, state.square()]), share)
-        self._squares.lerp_(self._acceleration(
+        self._squares.lerp_(self._steps.acceleration(
             transition.state, transition.next_state).double().square(), share)
         self._rescale()
 
@@ -111,7 +120,7 @@ class WorldModelLearner:
         self._diverse.extend(batch)
         state, share = batch.state.double(), len(batch.state) / self.replay.total
         self._moments.lerp_(torch.stack([state, state.square()]).mean(dim=1), share)
-        self._squares.lerp_(self._acceleration(
+        self._squares.lerp_(self._steps.acceleration(
             batch.state, batch.next_state).double().square().mean(dim=0), share)
         self._rescale()
 
@@ -120,10 +129,9 @@ class WorldModelLearner:
         Take other rows for those that were taken last, for they are not settled yet.
 
         :param recent: oldest first; none of them is in the memory.
-        :param doubt: standard deviations of the accelerations in them, as far as they are not
-            the world model's own.
+        :param doubt: standard deviations of what their accelerations leave out of the model.
         """
-        self._doubt = doubt.double()
+        self._unclear = doubt.double()
         self._recent = recent if len(recent.state) else None
         self._rescale()
 
@@ -161,9 +169,36 @@ class WorldModelLearner:
             rows.state, rows.action, rows.next_state))
         residual = self._residual(state, action, ahead)
         log_std = self._dynamics.log_std(self._hidden(state, ahead))
-        error = self._state_error(state, ahead, residual)
+        error = self._steps.state_error(state, ahead, residual)
         likelihood = 0.5 * (error * torch.exp(-log_std)).square() + log_std
         return float(residual.square().mean() + likelihood.mean())
+
+    def doubt(self, keep: int, old: float) -> None:
+        """
+        Trust only what is newest: the robot is not what it was.
+
+        All that was learned before remains as a few hundred transitions that
+        differ, each of which counts for less than a new one. So where the
+        robot has not been since, it still knows what it knew; where it has,
+        a handful of new transitions outweigh it.
+
+        :param keep: how many of the newest transitions tell how it is now.
+        :param old: weight of the others, 0 .. 1.
+        """
+        known, newest = self._diverse.all(), self.replay.latest(keep)
+        if len(known.state):
+            self._stale.extend(known)
+        self._old = old
+        self.replay.forget(keep)
+        self._diverse = self._memory(self._layout)
+        if len(newest.state):
+            self._diverse.extend(newest)
+        self._fitted = False
+
+    def surprisal(self, transition: Transition) -> float:
+        """Return the energy of a transition under the ensemble as last handed out, in nats."""
+        with torch.inference_mode():
+            return float(surprisal(*residual(self._dynamics, transition, self._layout)))
 
     def one_step_error(self, transition: Transition) -> Float[Tensor, ' S']:
         """
@@ -184,24 +219,11 @@ class WorldModelLearner:
 
     def progress(self) -> dict[str, Tensor]:
         """Copy what training has changed, the memory of transitions and scales apart."""
-        copied = {f'dynamics.{name}': value for name, value in self._dynamics.export().items()}
-        for number, state in self._optimiser.state_dict()['state'].items():
-            copied |= {f'optimiser.{number}.{name}': value.clone()
-                       for name, value in state.items()}
-        return copied | {'generator': self._generator.get_state()}
+        return copied(self._dynamics, self._optimiser, self._generator)
 
     def resume(self, progress: Mapping[str, Tensor]) -> None:
         """Go on from a copy, the same transitions having been added; the same updates follow."""
-        self._dynamics.load({name.removeprefix('dynamics.'): value
-                             for name, value in progress.items()
-                             if name.startswith('dynamics.')})
-        steps: dict[int, dict[str, Tensor]] = {}
-        for name, value in progress.items():
-            if name.startswith('optimiser.'):
-                _, number, key = name.split('.')
-                steps.setdefault(int(number), {})[key] = value.clone()
-        self._optimiser.load_state_dict(self._optimiser.state_dict() | {'state': steps})
-        self._generator.set_state(progress['generator'])
+        take_back(progress, self._dynamics, self._optimiser, self._generator)
         self._fitted = True
 
     def _rescale(self) -> None:
@@ -210,7 +232,7 @@ class WorldModelLearner:
             state = recent.state.double()
             share = len(state) / (len(state) + self.replay.total)
             moments = moments.lerp(torch.stack([state, state.square()]).mean(dim=1), share)
-            squares = squares.lerp(self._acceleration(
+            squares = squares.lerp(self._steps.acceleration(
                 recent.state, recent.next_state).double().square().mean(dim=0), share)
         dynamics.features.normalise(*moments.float())
         rates = moments[1, self._count:].sqrt().float()
@@ -223,21 +245,22 @@ class WorldModelLearner:
     @torch.no_grad()
     def _fit(self) -> None:
         # Ridge regression, in float64: the regressors are far from orthogonal.
-        dynamics, rows = self._dynamics, self._own(self._rows())
-        middle = self._middle(rows.state, rows.next_state)
+        dynamics, (rows, weight) = self._dynamics, self._weighted()
+        middle = self._steps.middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
-        targets = self._acceleration(rows.state, rows.next_state) / dynamics.acceleration
+        targets = self._steps.acceleration(rows.state, rows.next_state) / dynamics.acceleration
         # Noisier rows say less beside what is expected before any: the penalty is in their units.
         ridges = self._settings.ridge * (
-            1.0 + (self._doubt / (_CLEAR * dynamics.acceleration.double())).square())
+            1.0 + (self._unclear / (_CLEAR * dynamics.acceleration.double())).square())
         unseen = targets.new_empty(dynamics.members, *targets.shape)
         kinds = list(zip(dynamics.signs[:, 0].tolist(), ridges.tolist(), strict=True))
         for kind in set(kinds):
             alike = [i for i in range(self._count) if kinds[i] == kind]
             design = dynamics.design(hidden, columns, alike[0]).double()
             aims = targets[:, alike].double()
-            gram, right = design.mT @ design, design.mT @ aims
+            heavy = design if weight is None else design * weight
+            gram, right = heavy.mT @ design, heavy.mT @ aims
             self._crew.total(gram)
             self._crew.total(right)
             gram.diagonal(dim1=-2, dim2=-1).add_(kind[1])
@@ -246,25 +269,31 @@ class WorldModelLearner:
             shape = dynamics.coefficients[:, alike].shape
             dynamics.coefficients[:, alike] = found.mT.reshape(shape).float()
             unseen[..., alike] = left_out(aims - design @ found, design, factor).float()
-        weight, bias = fitted_noise(dynamics.trunk.basis(hidden, 1.0), self._state_error(
-            rows.state, rows.next_state, unseen), self._crew)
-        dynamics.noise_weight.copy_(weight)
+        # What an alarm has made stale would pass for noise; few rows tell less than is known.
+        fresh = len(unseen[0]) if weight is None else int((weight == 1.0).sum())
+        if weight is not None and fresh < _TELLING:
+            return
+        slope, bias = fitted_noise(
+            dynamics.trunk.basis(hidden[:, :fresh], 1.0), self._steps.state_error(
+                rows.state[:fresh], rows.next_state[:fresh], unseen[:, :fresh]), self._crew)
+        dynamics.noise_weight.copy_(slope)
         dynamics.noise_bias.copy_(bias)
 
     def _batch(self, members: int, batch: int) -> tuple[Float[Tensor, 'E B D'], ...]:
         # Half drawn from all, half from what differs: else a long rest would be all there is.
         parts, old = [], batch // 2 if self.replay.total > len(self._diverse) else 0
         if (recent := self._recent) is not None:
-            # Half of what is not drawn from what differs, once there is anything else.
             new = batch - old if not self.replay.total else (batch - old) // 2
-            drawn = torch.randint(len(recent.state), (members * new,), generator=self._generator)
-            parts.append(Batch(recent.state[drawn], recent.action[drawn],
-                               recent.next_state[drawn]))
+            at = torch.randint(len(recent.state), (members * new,), generator=self._generator)
+            parts.append(Batch(recent.state[at], recent.action[at], recent.next_state[at]))
             batch -= new
         if batch > old:
             parts.append(self.replay.sample(members * (batch - old), self._generator))
         if old:
-            parts.append(self._diverse.sample(members * old, self._generator))
+            stale = self._stale_among(old)
+            parts.append(self._diverse.sample(members * (old - stale), self._generator))
+            if stale:
+                parts.append(self._stale.sample(members * stale, self._generator))
         return tuple(torch.cat([rows.view(members, -1, rows.shape[-1]) for rows in alike], dim=1)
                      for alike in _columns(parts))
 
@@ -276,49 +305,44 @@ class WorldModelLearner:
             limit = max(0, limit - len(recent.state))
         if len(self.replay) <= limit:
             parts.append(self.replay.latest(limit))
-            return Batch(*(torch.cat(alike) for alike in _columns(parts)))
-        if not parts:
-            parts.append(self.replay.latest(limit // 2))
-        parts.append(self._diverse.all())
-        if (left := limit - sum(len(part.state) for part in parts)) > 0:
-            parts.append(self.replay.sample(left, self._generator))
+        else:
+            parts += [] if parts else [self.replay.latest(limit // 2)]
+            parts.append(self._diverse.all())
+            if (left := limit - sum(len(part.state) for part in parts)) > 0:
+                parts.append(self.replay.sample(left, self._generator))
         return Batch(*(torch.cat(alike) for alike in _columns(parts)))
+
+    def _weighted(self) -> tuple[Batch, Float[Tensor, 'B 1'] | None]:
+        # Weights only after an alarm: the same sums in the same order without one.
+        rows = self._rows()
+        if not len(self._stale) or not self._old:
+            return self._own(rows), None
+        stale, count = self._stale.all(), len(rows.state)
+        weight = torch.ones(count + len(stale.state), 1, dtype=torch.float64)
+        weight[count:] = self._old
+        both = Batch(*(torch.cat(alike) for alike in _columns([rows, stale])))
+        return self._own(both), self._crew.part(weight, 0)
+
+    def _stale_among(self, count: int) -> int:
+        # As many of the old ones as their weight is worth.
+        worth = self._old * len(self._stale)
+        return round(count * worth / (worth + len(self._diverse))) if worth else 0
+
+    def _memory(self, layout: Layout) -> DiverseMemory:
+        return DiverseMemory(layout, max(2, min(self._settings.window // 2, _DIVERSE)))
 
     def _own(self, rows: Batch) -> Batch:
         return Batch(*(self._crew.part(part, 0)
                        for part in (rows.state, rows.action, rows.next_state)))
 
-    def _acceleration(self, state: Float[Tensor, '*B S'],
-                      ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B n']:
-        return (ahead[..., self._count:] - state[..., self._count:]) / self._dt
-
-    def _middle(self, state: Float[Tensor, '*B S'],
-                ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B S']:
-        # Where the ensemble's integrator evaluates the acceleration.
-        begin, end = state[..., self._count:], ahead[..., self._count:]
-        position = state[..., :self._count] + 0.5 * self._dt * begin
-        return torch.cat([position, 0.5 * (begin + end)], dim=-1)
-
     def _hidden(self, state: Float[Tensor, 'E B S'],
                 ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B H']:
-        return self._dynamics.trunk(self._dynamics.features(self._middle(state, ahead)))
+        return self._dynamics.trunk(self._dynamics.features(self._steps.middle(state, ahead)))
 
     def _residual(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
                   ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B n']:
-        mean = self._dynamics.predict(self._middle(state, ahead), action)
-        return self._acceleration(state, ahead) / self._dynamics.acceleration - mean
-
-    def _state_error(self, state: Float[Tensor, '*E B S'], ahead: Float[Tensor, '*E B S'],
-                     residual: Float[Tensor, 'E B n']) -> Float[Tensor, 'E B S']:
-        # In noise units: the rate's error is the residual itself; the position's adds what
-        # the trapezoid rule leaves over.
-        moved = ahead[..., :self._count] - state[..., :self._count]
-        wrapped = torch.remainder(moved + pi, 2.0 * pi) - pi
-        moved = torch.where(self._turns[:self._count], wrapped, moved)
-        rates = state[..., self._count:] + ahead[..., self._count:]
-        unit = self._dynamics.acceleration * self._dt ** 2
-        position = (moved - 0.5 * self._dt * rates) / unit + 0.5 * residual
-        return torch.cat([position, residual], dim=-1)
+        mean = self._dynamics.predict(self._steps.middle(state, ahead), action)
+        return self._steps.acceleration(state, ahead) / self._dynamics.acceleration - mean
 
 
 def _columns(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:
