@@ -50,8 +50,8 @@ class Steps:
         position = state[..., :self._count] + 0.5 * self._dt * begin
         return torch.cat([position, 0.5 * (begin + end)], dim=-1)
 
-    def state_error(self, state: Float[Tensor, 'E B S'], ahead: Float[Tensor, 'E B S'],
-                    residual: Float[Tensor, 'E B n']) -> Float[Tensor, 'E B S']:
+    def state_error(self, state: Float[Tensor, '*B S'], ahead: Float[Tensor, '*B S'],
+                    residual: Float[Tensor, '*R n']) -> Float[Tensor, '*R S']:
         """Return the errors of predicted states, from those of accelerations."""
         # In noise units: the rate's error is the residual itself; the position's adds what
         # the trapezoid rule leaves over.
