@@ -30,8 +30,8 @@ from hlai_control.types import Budget, Estimate, Plan
 class Estimator(Protocol):
     """Perception: sensors -> s[t] with uncertainty."""
 
-    def predict(self) -> Estimate:
-        """Move the belief one control period ahead."""
+    def predict(self, action: Float[Tensor, ' A'] | None = None) -> Estimate:
+        """Move the belief one control period ahead, this command in effect; None: not known."""
 
     def correct(self, measured: Float[Tensor, ' S']) -> Estimate:
         """Fold in one measurement; NaN marks a coordinate not measured."""

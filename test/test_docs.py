@@ -235,7 +235,7 @@ MISTAKES = [
     ('robots', 'step_s: 0.0002', 'step_s: 0.0003'),
     ('tasks', 'kind: angle', 'kind: angel'),
     ('tasks', 'weight: 100.0, limit: 1.6', 'weight: 100.0'),
-    ('tasks', 'robots: [cartpole]', 'robots: [pendulum]'),
+    ('tasks', 'robots: [cartpole, cartpole_positions]', 'robots: [pendulum]'),
     ('tasks', 'hold_s: 3.0', 'hold_s: 3.0\nconstraints:\n'
      '  - {name: rail, kind: limit, coordinate: cart.x}'),
 ]

@@ -64,12 +64,13 @@ def test_solved_is_upright_and_near_the_centre_whatever_the_turns():
 def test_unknown_tasks_and_other_robots_are_refused():
     with pytest.raises(UsageError, match='did you mean swingup'):
         load_task('swing', ROBOT)
-    with pytest.raises(DocumentError, match="robots: found robots cartpole; .*'arm'"):
+    found = "robots: found robots cartpole, cartpole_positions; .*'arm'"
+    with pytest.raises(DocumentError, match=found):
         load_task('swingup', replace(ROBOT, name='arm'))
 
 
 WRONG = (
-    ('robots: [cartpole]', 'robots: []', 'robots', 'a list of 1'),
+    ('robots: [cartpole, cartpole_positions]', 'robots: []', 'robots', 'a list of 1'),
     ('goal: {cart.x', 'goal: {cart.y', 'goal.cart.y', 'did you mean cart.x'),
     ('goal: {cart.x: 0.0,', 'goal: {cart.x: 3.0,', 'goal.cart.x', 'from -2 to 2'),
     ('goal: {cart.x: 0.0, ', 'goal: {', 'terms[1].coordinate', 'a position that the goal names'),

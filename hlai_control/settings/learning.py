@@ -26,6 +26,11 @@ class PerceptionSettings(Settings):
 
     acceleration_std: float = setting(
         20.0, 1e-3, 1e6, 'Expected accelerations, 1 sigma [m/s^2 or rad/s^2].')
+    rate_std: float = setting(
+        10.0, 1e-6, 1e6, 'Expected rates at the start, 1 sigma [m/s or rad/s]; only of robots '
+        'with a coordinate whose rate nothing measures.')
+    window: int = setting(
+        60, 2, 10_000, 'Newest ticks whose states are found anew at each; only of such robots.')
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ class WorldModelSettings(Settings):
         0.03, 1e-9, 1e6, 'Penalty on squared coefficients of the dynamics, beside squared '
         'errors in units of the typical acceleration.')
     window: int = setting(512, 8, 65536, 'Transitions that the coefficients are fitted to.')
+    revised: int = setting(
+        300, 2, 10_000, 'Newest transitions that are found anew at each tick, where a rate has no '
+        'sensor.')
 
 
 @dataclass(frozen=True)

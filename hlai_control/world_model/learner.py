@@ -31,12 +31,15 @@ from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.residuals import fitted_noise, left_out
+from hlai_control.world_model.steps import Steps
 from hlai_control.world_model.surprise import residual, surprisal
 
 # Rates are divided by this many root mean squares: what the robot will do next is faster.
 _SPAN = 2.0
 # Transitions at most that are kept because they differ.
 _DIVERSE = 512
+# The ridge is meant for accelerations that are known to this share of the typical ones.
+_CLEAR = 0.015
 # New transitions from which on noise is fitted anew after an alarm.
 _TELLING = 64
 
@@ -68,6 +71,7 @@ class WorldModelLearner:
         self._count, self._dt = len(layout.positions), layout.period_s
         self._turns = torch.tensor(layout.angle + (False,) * self._count)
         self._dynamics = EnsembleDynamics(layout, settings, generator)
+        self._steps = Steps(layout, self._dynamics)
         self._optimiser = Adam(self._dynamics.parameters(), settings.learning_rate)
         self._fitted = True
         self._moments = torch.zeros(2, 2 * self._count, dtype=torch.float64)
@@ -77,6 +81,8 @@ class WorldModelLearner:
         self._layout, self._old = layout, 1.0
         # Whether somebody has taken a fitted ensemble: before, its errors say nothing.
         self.consulted = False
+        self._recent: Batch | None = None
+        self._unclear = torch.zeros(self._count, dtype=torch.float64)
 
     @property
     def dynamics(self) -> EnsembleDynamics:
@@ -97,7 +103,7 @@ class WorldModelLearner:
         self._diverse.add(transition)
         state, share = transition.state.double(), 1.0 / self.replay.total
         self._moments.lerp_(torch.stack([state, state.square()]), share)
-        self._squares.lerp_(self._acceleration(
+        self._squares.lerp_(self._steps.acceleration(
             transition.state, transition.next_state).double().square(), share)
         self._rescale()
 
@@ -113,8 +119,19 @@ class WorldModelLearner:
         self._diverse.extend(batch)
         state, share = batch.state.double(), len(batch.state) / self.replay.total
         self._moments.lerp_(torch.stack([state, state.square()]).mean(dim=1), share)
-        self._squares.lerp_(self._acceleration(
+        self._squares.lerp_(self._steps.acceleration(
             batch.state, batch.next_state).double().square().mean(dim=0), share)
+        self._rescale()
+
+    def revise(self, recent: Batch, doubt: Float[Tensor, ' n']) -> None:
+        """
+        Take other rows for those that were taken last, for they are not settled yet.
+
+        :param recent: oldest first; none of them is in the memory.
+        :param doubt: standard deviations of what their accelerations leave out of the model.
+        """
+        self._unclear = doubt.double()
+        self._recent = recent if len(recent.state) else None
         self._rescale()
 
     def update(self) -> float:
@@ -151,7 +168,7 @@ class WorldModelLearner:
             rows.state, rows.action, rows.next_state))
         residual = self._residual(state, action, ahead)
         log_std = self._dynamics.log_std(self._hidden(state, ahead))
-        error = self._state_error(state, ahead, residual)
+        error = self._steps.state_error(state, ahead, residual)
         likelihood = 0.5 * (error * torch.exp(-log_std)).square() + log_std
         return float(residual.square().mean() + likelihood.mean())
 
@@ -217,10 +234,16 @@ class WorldModelLearner:
         self._fitted = True
 
     def _rescale(self) -> None:
-        dynamics = self._dynamics
-        dynamics.features.normalise(*self._moments.float())
-        rates = self._moments[1, self._count:].sqrt().float()
-        dynamics.acceleration.copy_(self._squares.sqrt().clamp_min(1e-3))
+        dynamics, moments, squares = self._dynamics, self._moments, self._squares
+        if (recent := self._recent) is not None:
+            state = recent.state.double()
+            share = len(state) / (len(state) + self.replay.total)
+            moments = moments.lerp(torch.stack([state, state.square()]).mean(dim=1), share)
+            squares = squares.lerp(self._steps.acceleration(
+                recent.state, recent.next_state).double().square().mean(dim=0), share)
+        dynamics.features.normalise(*moments.float())
+        rates = moments[1, self._count:].sqrt().float()
+        dynamics.acceleration.copy_(squares.sqrt().clamp_min(1e-3))
         # At least what one period of the typical acceleration makes of rest.
         dynamics.monomials.rate.copy_(_SPAN * torch.maximum(
             rates, dynamics.acceleration * self._dt))
@@ -230,21 +253,24 @@ class WorldModelLearner:
     def _fit(self) -> None:
         # Ridge regression, in float64: the regressors are far from orthogonal.
         dynamics, (rows, weight) = self._dynamics, self._weighted()
-        middle = self._middle(rows.state, rows.next_state)
+        middle = self._steps.middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
-        targets = self._acceleration(rows.state, rows.next_state) / dynamics.acceleration
-        signs, unseen = dynamics.signs[:, 0].tolist(), targets.new_empty(
-            dynamics.members, *targets.shape)
-        for sign in set(signs):
-            alike = [i for i in range(self._count) if signs[i] == sign]
+        targets = self._steps.acceleration(rows.state, rows.next_state) / dynamics.acceleration
+        # Noisier rows say less beside what is expected before any: the penalty is in their units.
+        ridges = self._settings.ridge * (
+            1.0 + (self._unclear / (_CLEAR * dynamics.acceleration.double())).square())
+        unseen = targets.new_empty(dynamics.members, *targets.shape)
+        kinds = list(zip(dynamics.signs[:, 0].tolist(), ridges.tolist(), strict=True))
+        for kind in set(kinds):
+            alike = [i for i in range(self._count) if kinds[i] == kind]
             design = dynamics.design(hidden, columns, alike[0]).double()
             aims = targets[:, alike].double()
             heavy = design if weight is None else design * weight
             gram, right = heavy.mT @ design, heavy.mT @ aims
             self._crew.total(gram)
             self._crew.total(right)
-            gram.diagonal(dim1=-2, dim2=-1).add_(self._settings.ridge)
+            gram.diagonal(dim1=-2, dim2=-1).add_(kind[1])
             factor = torch.linalg.cholesky(gram)
             found = torch.cholesky_solve(right, factor)
             shape = dynamics.coefficients[:, alike].shape
@@ -255,15 +281,21 @@ class WorldModelLearner:
         if weight is not None and fresh < _TELLING:
             return
         slope, bias = fitted_noise(
-            dynamics.trunk.basis(hidden[:, :fresh], 1.0), self._state_error(
+            dynamics.trunk.basis(hidden[:, :fresh], 1.0), self._steps.state_error(
                 rows.state[:fresh], rows.next_state[:fresh], unseen[:, :fresh]), self._crew)
         dynamics.noise_weight.copy_(slope)
         dynamics.noise_bias.copy_(bias)
 
     def _batch(self, members: int, batch: int) -> tuple[Float[Tensor, 'E B D'], ...]:
         # Half drawn from all, half from what differs: else a long rest would be all there is.
-        old = batch // 2 if self.replay.total > len(self._diverse) else 0
-        parts = [self.replay.sample(members * (batch - old), self._generator)]
+        parts, old = [], batch // 2 if self.replay.total > len(self._diverse) else 0
+        if (recent := self._recent) is not None:
+            new = batch - old if not self.replay.total else (batch - old) // 2
+            at = torch.randint(len(recent.state), (members * new,), generator=self._generator)
+            parts.append(Batch(recent.state[at], recent.action[at], recent.next_state[at]))
+            batch -= new
+        if batch > old:
+            parts.append(self.replay.sample(members * (batch - old), self._generator))
         if old:
             stale = self._stale_among(old)
             parts.append(self._diverse.sample(members * (old - stale), self._generator))
@@ -274,12 +306,17 @@ class WorldModelLearner:
 
     def _rows(self) -> Batch:
         # All of them while they are few; then the newest, what differs, and any others.
-        limit = self._settings.window
+        limit, parts = self._settings.window, list[Batch]()
+        if (recent := self._recent) is not None:
+            parts.append(recent)
+            limit = max(0, limit - len(recent.state))
         if len(self.replay) <= limit:
-            return self.replay.latest(limit)
-        parts = [self.replay.latest(limit // 2), self._diverse.all()]
-        if (left := limit - sum(len(part.state) for part in parts)) > 0:
-            parts.append(self.replay.sample(left, self._generator))
+            parts.append(self.replay.latest(limit))
+        else:
+            parts += [] if parts else [self.replay.latest(limit // 2)]
+            parts.append(self._diverse.all())
+            if (left := limit - sum(len(part.state) for part in parts)) > 0:
+                parts.append(self.replay.sample(left, self._generator))
         return Batch(*(torch.cat(alike) for alike in _columns(parts)))
 
     def _weighted(self) -> tuple[Batch, Float[Tensor, 'B 1'] | None]:
@@ -305,37 +342,14 @@ class WorldModelLearner:
         return Batch(*(self._crew.part(part, 0)
                        for part in (rows.state, rows.action, rows.next_state)))
 
-    def _acceleration(self, state: Float[Tensor, '*B S'],
-                      ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B n']:
-        return (ahead[..., self._count:] - state[..., self._count:]) / self._dt
-
-    def _middle(self, state: Float[Tensor, '*B S'],
-                ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B S']:
-        # Where the ensemble's integrator evaluates the acceleration.
-        begin, end = state[..., self._count:], ahead[..., self._count:]
-        position = state[..., :self._count] + 0.5 * self._dt * begin
-        return torch.cat([position, 0.5 * (begin + end)], dim=-1)
-
     def _hidden(self, state: Float[Tensor, 'E B S'],
                 ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B H']:
-        return self._dynamics.trunk(self._dynamics.features(self._middle(state, ahead)))
+        return self._dynamics.trunk(self._dynamics.features(self._steps.middle(state, ahead)))
 
     def _residual(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
                   ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B n']:
-        mean = self._dynamics.predict(self._middle(state, ahead), action)
-        return self._acceleration(state, ahead) / self._dynamics.acceleration - mean
-
-    def _state_error(self, state: Float[Tensor, '*E B S'], ahead: Float[Tensor, '*E B S'],
-                     residual: Float[Tensor, 'E B n']) -> Float[Tensor, 'E B S']:
-        # In noise units: the rate's error is the residual itself; the position's adds what
-        # the trapezoid rule leaves over.
-        moved = ahead[..., :self._count] - state[..., :self._count]
-        wrapped = torch.remainder(moved + pi, 2.0 * pi) - pi
-        moved = torch.where(self._turns[:self._count], wrapped, moved)
-        rates = state[..., self._count:] + ahead[..., self._count:]
-        unit = self._dynamics.acceleration * self._dt ** 2
-        position = (moved - 0.5 * self._dt * rates) / unit + 0.5 * residual
-        return torch.cat([position, residual], dim=-1)
+        mean = self._dynamics.predict(self._steps.middle(state, ahead), action)
+        return self._steps.acceleration(state, ahead) / self._dynamics.acceleration - mean
 
 
 def _columns(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:
