@@ -39,6 +39,10 @@ class WorldModelSettings(Settings):
         0.03, 1e-9, 1e6, 'Penalty on squared coefficients of the dynamics, beside squared '
         'errors in units of the typical acceleration.')
     window: int = setting(512, 8, 65536, 'Transitions that the coefficients are fitted to.')
+    latent: str = choice(
+        'gaussian', ('gaussian', 'mixture'), 'What the latent z can express: noise around one '
+        'outcome, or several outcomes, each with its probability and its noise.')
+    modes: int = setting(2, 2, 8, 'Outcomes J of a mixture.')
 
 
 @dataclass(frozen=True)
