@@ -32,11 +32,16 @@ import json
 from pathlib import Path
 import sys
 
-from core_swingup import Case, LAYOUT, Run
 import numpy as np
 import torch
 
-from hlai_control.types import generator, Transition
+from hlai_control.bench.body import Body
+from hlai_control.bench.loop import steps
+from hlai_control.bench.mind import Mind
+from hlai_control.cost.task import load_task
+from hlai_control.robots.manifest import load_robot
+from hlai_control.settings import WorldModelSettings
+from hlai_control.types import generator
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.intervals import forecast, Intervals
 
@@ -47,32 +52,30 @@ BLOCK = 50  # ticks that a block of the bootstrap keeps together
 
 def covered(seed: int, seconds: float, rate: float) -> list[list[float]]:
     """Run one seed; return per prediction the share of covered coordinates at each horizon."""
-    run, intervals = Run(Case(), seed), Intervals(LAYOUT, HORIZONS, rate=rate)
+    manifest = load_robot('cartpole')
+    layout, task = manifest.layout, load_task('swingup', manifest)
+    mind, intervals = Mind(manifest, task, seed), Intervals(layout, HORIZONS, rate=rate)
     random, scratch = generator(seed, 'coverage'), EnsembleDynamics(
-        LAYOUT, run.case.world_model, generator(0, 'scratch'))
+        layout, WorldModelSettings(), generator(0, 'scratch'))
     known: deque = deque(maxlen=HORIZONS[-1])
     effects: deque = deque(maxlen=HORIZONS[-1])
     states: deque = deque(maxlen=HORIZONS[-1] + 1)
-    shares, plan, effect = [], None, None
-    for tick in range(round(seconds / LAYOUT.period_s)):
-        estimate = run.perceive()
-        if effect is not None:
-            effects.append(effect)
-            run.learn(Transition(states[-1], effect, estimate.mean), tick)
-        states.append(estimate.mean)
-        if len(states) > HORIZONS[-1]:
-            weights, scale = known[0]
-            scratch.load(weights)
-            ahead = forecast(scratch, states[0], torch.stack(list(effects)), HORIZONS, DRAWS,
-                             random)
-            hit = intervals.covers(ahead, scale,
-                                   torch.stack([states[step] for step in HORIZONS]))
-            intervals.learn(hit)
-            shares.append(hit.float().mean(dim=1).tolist())
-        known.append((run.learner.dynamics.export(), intervals.scale))
-        plan = run.act(estimate, plan, tick)
-        effect = run.pending.popleft()
-        run.plant.step(float(effect))
+    shares = []
+    with Body(manifest, task, seed) as body:
+        for step in steps(body, mind, seconds):
+            if step.transition is not None:
+                effects.append(step.transition.action)
+            states.append(step.estimate.mean)
+            if len(states) > HORIZONS[-1]:
+                weights, scale = known[0]
+                scratch.load(weights)
+                ahead = forecast(scratch, states[0], torch.stack(list(effects)), HORIZONS, DRAWS,
+                                 random)
+                hit = intervals.covers(ahead, scale,
+                                       torch.stack([states[ahead_by] for ahead_by in HORIZONS]))
+                intervals.learn(hit)
+                shares.append(hit.float().mean(dim=1).tolist())
+            known.append((mind.model.dynamics.export(), intervals.scale))
     return shares
 
 

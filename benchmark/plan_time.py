@@ -15,12 +15,13 @@
 """
 Time per plan on one CPU thread, its parts, and what a sampling planner adds to its model calls.
 
-The world model and the critic are those that ``core_swingup.py`` has learned
-after some seconds of motion. The hybrid planner follows its own plan from tick
-to tick, with noise, one refinement at each. Its parts are timed in the same
-run, each on the plan of that tick. CEM's plan and the bare evaluations of the
-world model and the cost that it makes, in the same shapes, are timed in turn, as are
-plans without constraints and with them.
+The world model and the critic are those that the loop of one process
+(``hlai_control/bench/loop.py``) has learned after some seconds of motion. The hybrid
+planner follows its own plan from tick to tick, with noise, one refinement at
+each. Its parts are timed in the same run, each on the plan of that tick. CEM's
+plan and the bare evaluations of the world model and the cost that it makes, in
+the same shapes, are timed in turn, as are plans without constraints and with
+them.
 All but the first two figures are processor time, which does not count what
 other programs take of a busy machine.
 
@@ -35,7 +36,6 @@ import statistics
 import sys
 import time
 
-from core_swingup import Case, COST, LAYOUT, Run
 import numpy as np
 import torch
 
@@ -45,13 +45,21 @@ from hlai_control.actor.feedback import backward
 from hlai_control.actor.hybrid import HybridPlanner
 from hlai_control.actor.objective import jacobians, MeanDynamics
 from hlai_control.actor.planners import make_planner, PlanningSettings
+from hlai_control.bench.body import Body
+from hlai_control.bench.loop import steps
+from hlai_control.bench.mind import agent_settings, Mind, MindSettings
 from hlai_control.cost.constraint_spec import ConstraintSpec
 from hlai_control.cost.constraints import TaskConstraints
 from hlai_control.cost.function import TaskCost
+from hlai_control.cost.task import load_task
 from hlai_control.protocols import Problem
-from hlai_control.settings import PlannerSettings, WorldModelSettings
+from hlai_control.robots.manifest import load_robot
+from hlai_control.settings import PlannerSettings
 from hlai_control.types import Budget, generator
 
+MANIFEST = load_robot('cartpole')
+TASK = load_task('swingup', MANIFEST)
+LAYOUT, COST = MANIFEST.layout, TASK.cost
 HORIZONS = (16, 25, 30)
 # The overhead is measured at 512 candidates, 25 steps, 5 members.
 CANDIDATES, STEPS, MEMBERS = 512, 25, 5
@@ -78,6 +86,15 @@ class Watch:
         return statistics.median(self.spent[name])
 
 
+def learned(seconds: float, rooms: dict[str, object]) -> Mind:
+    """Let a mind learn for some seconds of motion."""
+    mind = Mind(MANIFEST, TASK, 0, MindSettings(agent_settings(rooms)))
+    with Body(MANIFEST, TASK, 0) as body:
+        for _ in steps(body, mind, seconds):
+            pass
+    return mind
+
+
 def quantile(values: list[float], share: float) -> float:
     """Return the time that this share of the calls did not exceed."""
     return sorted(values)[int(share * (len(values) - 1))]
@@ -102,11 +119,11 @@ def refine_once(planner: DdpPlanner, start, problem: Problem, warm, watch: Watch
     watch.time('refinement', lambda: planner.refine(best, objective, Budget(1)))
 
 
-def hybrid(run: Run, horizon: int, ticks: int) -> None:
+def hybrid(mind: Mind, horizon: int, ticks: int) -> None:
     """Print the time per plan at one horizon, and its parts."""
     planner = HybridPlanner(LAYOUT, PlannerSettings(horizon=horizon))
     inner, watch = DdpPlanner(LAYOUT, horizon), Watch()
-    problem = Problem(run.learner.dynamics, TaskCost(LAYOUT, COST), run.anticipated,
+    problem = Problem(mind.model.dynamics, TaskCost(LAYOUT, COST), mind.studies.critic.value,
                       COST.discount)
     draw, start, warm = generator(0, 'actor'), torch.tensor([0.1, 0.3, 0.0, 0.0]), None
     for tick in range(20 + ticks):
@@ -124,7 +141,7 @@ def hybrid(run: Run, horizon: int, ticks: int) -> None:
               if name not in ('plan', 'warm-up')), flush=True)
 
 
-def constrained(run: Run, horizon: int, ticks: int) -> None:
+def constrained(mind: Mind, horizon: int, ticks: int) -> None:
     """Print what constraints cost: one hybrid plan without and with them, in turn."""
     rail = ConstraintSpec('rail', 'limit', ('cart.x',), low=-0.4, high=0.4)
     slew = ConstraintSpec('slew', 'rate', ('cart.force',), limit=150.0)
@@ -138,7 +155,8 @@ def constrained(run: Run, horizon: int, ticks: int) -> None:
         for name in rows:
             old = plans[name]
             problem = Problem(
-                run.learner.dynamics, TaskCost(LAYOUT, COST), run.anticipated, COST.discount,
+                mind.model.dynamics, TaskCost(LAYOUT, COST), mind.studies.critic.value,
+                COST.discount,
                 constraints=bounds[name], previous=old.actions[0] if old else torch.zeros(1))
             plans[name] = watch.time(
                 name if tick >= 20 else 'warm-up', lambda: planners[name].plan(  # noqa: B023
@@ -153,9 +171,8 @@ def constrained(run: Run, horizon: int, ticks: int) -> None:
 
 def overhead(learn_s: float, plans: int) -> None:
     """Print what CEM takes beside the bare evaluations that it makes."""
-    run = Run(Case(world_model=WorldModelSettings(members=MEMBERS)), 0)
-    run.run(learn_s)
-    dynamics, cost, watch = run.learner.dynamics, TaskCost(LAYOUT, COST), Watch()
+    mind = learned(learn_s, {'world_model.members': MEMBERS})
+    dynamics, cost, watch = mind.model.dynamics, TaskCost(LAYOUT, COST), Watch()
     planner = CemPlanner(LAYOUT, PlannerSettings(horizon=STEPS, candidates=CANDIDATES))
     problem, start = Problem(dynamics, cost, None, COST.discount), torch.zeros(4)
     actions = 5.0 * torch.randn(CANDIDATES, STEPS, 1, generator=generator(0, 'bare'))
@@ -189,11 +206,10 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f'{date.today()}, {platform.machine()}, {platform.processor() or "cpu"}, Python '
           f'{platform.python_version()}, torch {torch.__version__}, 1 thread')
-    run = Run(Case(), 0)
-    run.run(given.learn_s)
+    mind = learned(given.learn_s, {})
     for horizon in HORIZONS:
-        hybrid(run, horizon, given.ticks)
-    constrained(run, HORIZONS[0], given.ticks)
+        hybrid(mind, horizon, given.ticks)
+    constrained(mind, HORIZONS[0], given.ticks)
     overhead(given.learn_s, given.ticks // 10)
 
 

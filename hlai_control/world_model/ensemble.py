@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 
 from hlai_control.layout import Layout
 from hlai_control.settings import WorldModelSettings
@@ -48,6 +48,8 @@ class EnsembleDynamics(StructuredDynamics):
 
     signs: Tensor
     coefficients: Tensor
+    noise_weight: Tensor
+    noise_bias: Tensor
 
     def __init__(self, layout: Layout, settings: WorldModelSettings,
                  generator: torch.Generator) -> None:
@@ -60,9 +62,9 @@ class EnsembleDynamics(StructuredDynamics):
         # Coefficients: of coordinate n and monomial M, linear in the trunk's N features.
         self.register_buffer('coefficients', torch.zeros(
             settings.members, count, self.trunk.free, len(self.monomials.signs)))
-        self.noise_weight = nn.Parameter(
-            torch.zeros(settings.members, self.trunk.free, 2 * count))
-        self.noise_bias = nn.Parameter(torch.zeros(settings.members, 1, 2 * count))
+        self.register_buffer('noise_weight', torch.zeros(
+            settings.members, self.trunk.free, 2 * count))
+        self.register_buffer('noise_bias', torch.zeros(settings.members, 1, 2 * count))
         self.fold()
 
     @property
@@ -84,23 +86,29 @@ class EnsembleDynamics(StructuredDynamics):
         features = torch.where(self.signs[coordinate] > 0, kept, flipped)
         return (features * columns.unsqueeze(-2)).flatten(-2)
 
-    def predict(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A']
-                ) -> tuple[Float[Tensor, 'E B n'], Float[Tensor, 'E B S']]:
+    def predict(self, state: Float[Tensor, 'E B S'],
+                action: Float[Tensor, 'E B A']) -> Float[Tensor, 'E B n']:
         """
         Predict what the learner fits, differentiable in the parameters.
 
         :param state: states, at the middle of a step.
-        :returns: accelerations in units of ``acceleration``, and the
-            logarithms of the standard deviations in units of ``noise_unit``.
+        :returns: accelerations in units of ``acceleration``.
         """
         hidden = self.trunk(self.features(state))
         columns = self.monomials(state[..., self._count:], action)
-        mean = torch.cat([
+        return torch.cat([
             self.design(hidden, columns, i) @ self.coefficients[:, i].flatten(-2).unsqueeze(-1)
             for i in range(self._count)], dim=-1)
-        log_std = torch.baddbmm(self.noise_bias, self.trunk.basis(hidden, 1.0),
-                                self.noise_weight)
-        return mean, log_std.clamp(*LOG_STD)
+
+    def log_std(self, hidden: Float[Tensor, 'E B H']) -> Float[Tensor, 'E B S']:
+        """
+        Predict the noise.
+
+        :param hidden: output of the trunk.
+        :returns: logarithms of the standard deviations in units of ``noise_unit``.
+        """
+        return torch.baddbmm(self.noise_bias, self.trunk.basis(hidden, 1.0),
+                             self.noise_weight).clamp(*LOG_STD)
 
     def _fold_heads(self) -> None:
         gain = (self.acceleration * self._dt)[:, None, None]
@@ -111,8 +119,8 @@ class EnsembleDynamics(StructuredDynamics):
         # E n H M -> E (n M) H
         self._third, = self._lasting('third', both.permute(0, 1, 3, 2).flatten(1, 2).contiguous())
         self._compiled: CompiledEnsemble | None = None
-        self._noise = self._lasting('noise', *as_columns(self.noise_bias.detach(), torch.cat(
-            [self.noise_weight.detach()] * (2 if self.trunk.mirrored else 1), dim=1)))
+        self._noise = self._lasting('noise', *as_columns(self.noise_bias, torch.cat(
+            [self.noise_weight] * (2 if self.trunk.mirrored else 1), dim=1)))
 
     def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
              z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:

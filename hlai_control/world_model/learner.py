@@ -29,6 +29,7 @@ from hlai_control.learning.replay import Replay
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.residuals import fitted_noise, left_out
 
 # Rates are divided by this many root mean squares: what the robot will do next is faster.
 _SPAN = 2.0
@@ -43,12 +44,11 @@ class WorldModelLearner:
     The accelerations are linear in the ensemble's coefficients, so those are
     found exactly, by ridge regression over the newest transitions and those
     that differ most (``learning/diverse.py``), whenever ``dynamics`` is asked
-    for (variable projection: Golub and Pereyra 1973). Each ``update`` is one
-    Adam step on the features below them and on the predicted noise, at
-    constant cost. The mean is fitted by least squares, the variance by
-    likelihood with the mean held fixed: beta-NLL with beta = 1 (Seitzer et al.
-    2022, *On the pitfalls of heteroscedastic uncertainty estimation*), so that
-    a variance that is wrong early on cannot starve the mean.
+    for (variable projection: Golub and Pereyra 1973). So is the predicted
+    noise, from what the fit would leave over of each row had it not seen that
+    row (``residuals.py``): while features move, coefficients are not at their
+    best, and what is wrong meanwhile is no noise. Each ``update`` is one Adam
+    step on the features below them, by least squares, at constant cost.
 
     :param layout: the robot.
     :param settings: sizes, learning rate, ridge.
@@ -117,11 +117,13 @@ class WorldModelLearner:
 
         The coefficients stay as they were when ``dynamics`` was last asked for.
 
-        :returns: the loss, mean over members, rows and coordinates.
+        :returns: the squared error of the accelerations in their typical units, mean over
+            members, rows and coordinates.
         :raises ShapeError: if nothing has been added yet.
         """
         members, batch = self._settings.members, self._settings.batch
-        loss = self._loss(*(self._crew.part(part, 1) for part in self._batch(members, batch)))
+        rows = (self._crew.part(part, 1) for part in self._batch(members, batch))
+        loss = self._residual(*rows).square().mean()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._crew.average([parameter.grad for parameter in self._dynamics.parameters()
@@ -132,10 +134,20 @@ class WorldModelLearner:
 
     @torch.no_grad()
     def held_out_loss(self, rows: Batch) -> float:
-        """Return the training loss on rows that may never have been added; learn nothing."""
+        """
+        Return how badly rows that may never have been added are predicted; learn nothing.
+
+        :returns: squared error and negative log likelihood, means over members,
+            rows and coordinates, in typical units.
+        """
         members = self.dynamics.members
-        return float(self._loss(*(part.expand(members, -1, -1) for part in (
-            rows.state, rows.action, rows.next_state))))
+        state, action, ahead = (part.expand(members, -1, -1) for part in (
+            rows.state, rows.action, rows.next_state))
+        residual = self._residual(state, action, ahead)
+        log_std = self._dynamics.log_std(self._hidden(state, ahead))
+        error = self._state_error(state, ahead, residual)
+        likelihood = 0.5 * (error * torch.exp(-log_std)).square() + log_std
+        return float(residual.square().mean() + likelihood.mean())
 
     def one_step_error(self, transition: Transition) -> Float[Tensor, ' S']:
         """
@@ -194,17 +206,25 @@ class WorldModelLearner:
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
         targets = self._acceleration(rows.state, rows.next_state) / dynamics.acceleration
-        signs = dynamics.signs[:, 0].tolist()
+        signs, unseen = dynamics.signs[:, 0].tolist(), targets.new_empty(
+            dynamics.members, *targets.shape)
         for sign in set(signs):
             alike = [i for i in range(self._count) if signs[i] == sign]
             design = dynamics.design(hidden, columns, alike[0]).double()
-            gram, right = design.mT @ design, design.mT @ targets[:, alike].double()
+            aims = targets[:, alike].double()
+            gram, right = design.mT @ design, design.mT @ aims
             self._crew.total(gram)
             self._crew.total(right)
             gram.diagonal(dim1=-2, dim2=-1).add_(self._settings.ridge)
-            found = torch.cholesky_solve(right, torch.linalg.cholesky(gram))
+            factor = torch.linalg.cholesky(gram)
+            found = torch.cholesky_solve(right, factor)
             shape = dynamics.coefficients[:, alike].shape
             dynamics.coefficients[:, alike] = found.mT.reshape(shape).float()
+            unseen[..., alike] = left_out(aims - design @ found, design, factor).float()
+        weight, bias = fitted_noise(dynamics.trunk.basis(hidden, 1.0), self._state_error(
+            rows.state, rows.next_state, unseen), self._crew)
+        dynamics.noise_weight.copy_(weight)
+        dynamics.noise_bias.copy_(bias)
 
     def _batch(self, members: int, batch: int) -> tuple[Float[Tensor, 'E B D'], ...]:
         # Half drawn from all, half from what differs: else a long rest would be all there is.
@@ -240,15 +260,16 @@ class WorldModelLearner:
         position = state[..., :self._count] + 0.5 * self._dt * begin
         return torch.cat([position, 0.5 * (begin + end)], dim=-1)
 
-    def _loss(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
-              ahead: Float[Tensor, 'E B S']) -> Float[Tensor, '']:
-        mean, log_std = self._dynamics.predict(self._middle(state, ahead), action)
-        residual = self._acceleration(state, ahead) / self._dynamics.acceleration - mean
-        error = self._state_error(state, ahead, residual.detach())
-        likelihood = 0.5 * (error * torch.exp(-log_std)).square() + log_std
-        return residual.square().mean() + likelihood.mean()
+    def _hidden(self, state: Float[Tensor, 'E B S'],
+                ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B H']:
+        return self._dynamics.trunk(self._dynamics.features(self._middle(state, ahead)))
 
-    def _state_error(self, state: Float[Tensor, 'E B S'], ahead: Float[Tensor, 'E B S'],
+    def _residual(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
+                  ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B n']:
+        mean = self._dynamics.predict(self._middle(state, ahead), action)
+        return self._acceleration(state, ahead) / self._dynamics.acceleration - mean
+
+    def _state_error(self, state: Float[Tensor, '*E B S'], ahead: Float[Tensor, '*E B S'],
                      residual: Float[Tensor, 'E B n']) -> Float[Tensor, 'E B S']:
         # In noise units: the rate's error is the residual itself; the position's adds what
         # the trapezoid rule leaves over.
