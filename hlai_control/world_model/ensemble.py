@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # Trajectories, counted over all members, up to which compiled loops are faster on a CPU.
 _FEW = 512
 
+
 class EnsembleDynamics(StructuredDynamics):
     """
     E members, each with one outcome and Gaussian noise around it.

@@ -30,6 +30,7 @@ from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.residuals import fitted_noise, left_out
+from hlai_control.world_model.structure import StructuredDynamics
 
 # Rates are divided by this many root mean squares: what the robot will do next is faster.
 _SPAN = 2.0
@@ -63,7 +64,7 @@ class WorldModelLearner:
         self._crew = Alone() if crew is None else crew
         self._count, self._dt = len(layout.positions), layout.period_s
         self._turns = torch.tensor(layout.angle + (False,) * self._count)
-        self._dynamics = EnsembleDynamics(layout, settings, generator)
+        self._dynamics = self._made(layout, settings, generator)
         self._optimiser = torch.optim.Adam(
             self._dynamics.parameters(), lr=settings.learning_rate, fused=True)
         self._fitted = True
@@ -72,8 +73,12 @@ class WorldModelLearner:
         self.replay = Replay(layout)
         self._diverse = DiverseMemory(layout, max(2, min(settings.window // 2, _DIVERSE)))
 
+    def _made(self, layout: Layout, settings: WorldModelSettings,
+              generator: torch.Generator) -> StructuredDynamics:
+        return EnsembleDynamics(layout, settings, generator)
+
     @property
-    def dynamics(self) -> EnsembleDynamics:
+    def dynamics(self) -> StructuredDynamics:
         """Hand out the ensemble as trained so far, its coefficients fitted, ready to step."""
         if not self._fitted:
             self._fit()
@@ -123,7 +128,7 @@ class WorldModelLearner:
         """
         members, batch = self._settings.members, self._settings.batch
         rows = (self._crew.part(part, 1) for part in self._batch(members, batch))
-        loss = self._residual(*rows).square().mean()
+        loss = self._loss(*rows)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._crew.average([parameter.grad for parameter in self._dynamics.parameters()
@@ -140,11 +145,12 @@ class WorldModelLearner:
         :returns: squared error and negative log likelihood, means over members,
             rows and coordinates, in typical units.
         """
-        members = self.dynamics.members
+        dynamics, members = self.dynamics, self._settings.members
+        assert isinstance(dynamics, EnsembleDynamics)
         state, action, ahead = (part.expand(members, -1, -1) for part in (
             rows.state, rows.action, rows.next_state))
         residual = self._residual(state, action, ahead)
-        log_std = self._dynamics.log_std(self._hidden(state, ahead))
+        log_std = dynamics.log_std(self._hidden(state, ahead))
         error = self._state_error(state, ahead, residual)
         likelihood = 0.5 * (error * torch.exp(-log_std)).square() + log_std
         return float(residual.square().mean() + likelihood.mean())
@@ -202,6 +208,7 @@ class WorldModelLearner:
     def _fit(self) -> None:
         # Ridge regression, in float64: the regressors are far from orthogonal.
         dynamics, rows = self._dynamics, self._own(self._rows())
+        assert isinstance(dynamics, EnsembleDynamics)
         middle = self._middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
@@ -264,8 +271,13 @@ class WorldModelLearner:
                 ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B H']:
         return self._dynamics.trunk(self._dynamics.features(self._middle(state, ahead)))
 
+    def _loss(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
+              ahead: Float[Tensor, 'E B S']) -> Float[Tensor, '']:
+        return self._residual(state, action, ahead).square().mean()
+
     def _residual(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
                   ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B n']:
+        assert isinstance(self._dynamics, EnsembleDynamics)
         mean = self._dynamics.predict(self._middle(state, ahead), action)
         return self._acceleration(state, ahead) / self._dynamics.acceleration - mean
 

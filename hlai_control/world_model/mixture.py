@@ -17,12 +17,12 @@
 
 from jaxtyping import Float
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 
 from hlai_control.layout import Layout
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Outcomes
-from hlai_control.world_model.structure import as_columns, LOG_STD, StructuredDynamics
+from hlai_control.world_model.structure import LOG_STD, StructuredDynamics
 
 
 class MixtureDynamics(StructuredDynamics):
@@ -33,6 +33,7 @@ class MixtureDynamics(StructuredDynamics):
     Gaussian noise e within it, ``R = -log chance[c](s, a) + |e|^2 / 2``. Each
     mode has its own coefficients and noise; a gate, linear in the products of
     the trunk's features with ``[1, rates, actions]``, tells how probable each is.
+    ``mixture_learner.py`` fits them.
 
     For whoever draws, z stays N(0, I), Z = S + 1: its last component u picks
     the mode, ``P(|u| < x) = erf(x / sqrt 2)`` being split among the modes, the
@@ -48,6 +49,10 @@ class MixtureDynamics(StructuredDynamics):
 
     branches: Tensor
     spread: Tensor
+    gate_weight: Tensor
+    gate_bias: Tensor
+    gated: Tensor
+    tried: Tensor
 
     def __init__(self, layout: Layout, settings: WorldModelSettings,
                  generator: torch.Generator) -> None:
@@ -60,12 +65,13 @@ class MixtureDynamics(StructuredDynamics):
             *lead, count, full, len(self.monomials.signs)))
         # Logarithms of each mode's typical noise, in units of noise_unit().
         self.register_buffer('spread', torch.zeros(*lead, 2 * count))
-        self.branch_noise = nn.Parameter(torch.zeros(*lead, full, 2 * count))
         gated = [*range(1 + count), *range(len(self.monomials.signs) - layout.action_size,
                                            len(self.monomials.signs))]
         self.register_buffer('gated', torch.tensor(gated), persistent=False)
-        self.gate_weight = nn.Parameter(torch.zeros(*lead, full, len(gated)))
-        self.gate_bias = nn.Parameter(torch.zeros(members, 1, self._modes))
+        self.register_buffer('gate_weight', torch.zeros(*lead, full, len(gated)))
+        self.register_buffer('gate_bias', torch.zeros(members, 1, self._modes))
+        # Transitions that there were when modes were last looked for anew.
+        self.register_buffer('tried', torch.zeros(1))
         self.fold()
 
     @property
@@ -85,25 +91,34 @@ class MixtureDynamics(StructuredDynamics):
 
     def predict(self, middle: Float[Tensor, 'E B S'], rates: Float[Tensor, 'E B n'],
                 action: Float[Tensor, 'E B A']) -> tuple[
-                    Float[Tensor, 'E B J'], Float[Tensor, 'E B J n'], Float[Tensor, 'E B J S']]:
+                    Float[Tensor, 'E B J'], Float[Tensor, 'E B J n']]:
         """
         Predict what the learner fits, differentiable in the parameters.
 
         :param middle: states at the middle of a step.
         :param rates: at its beginning; the gate must not see the outcome.
-        :returns: log of the chances; accelerations in units of
-            ``acceleration``; log of the standard deviations in ``noise_unit``.
+        :returns: log of the chances; accelerations in units of ``acceleration``.
         """
         hidden = self.trunk(self.features(middle))
         columns = self.monomials(middle[..., self._count:], action)
         # E J n D -> E D (J n)
         weights = self.branches.flatten(-2).flatten(1, 2).mT
         mean = (self.design(hidden, columns) @ weights).unflatten(-1, (self._modes, -1))
-        before = self.monomials(rates, action)[..., self.gated]
-        logits = self.design(hidden, before) @ self.gate_weight.flatten(-2).mT + self.gate_bias
-        noise = torch.einsum('ebh,ejhs->ebjs', hidden, self.branch_noise)
-        log_std = (noise + self.spread.unsqueeze(1)).clamp(*LOG_STD)
-        return logits.log_softmax(dim=-1), mean, log_std
+        return self.log_chance(self.gate_design(hidden, rates, action)), mean
+
+    def gate_design(self, hidden: Float[Tensor, 'E B H'], rates: Float[Tensor, '*e B n'],
+                    action: Float[Tensor, '*e B A']) -> Float[Tensor, 'E B G']:
+        """Products of the trunk's features and ``[1, rates, actions]``."""
+        return self.design(hidden, self.monomials(rates, action)[..., self.gated])
+
+    def log_chance(self, design: Float[Tensor, 'E B G']) -> Float[Tensor, 'E B J']:
+        """
+        Return the logarithms of the modes' probabilities.
+
+        :param design: what :meth:`gate_design` returned.
+        """
+        logits = design @ self.gate_weight.flatten(-2).mT + self.gate_bias
+        return logits.log_softmax(dim=-1)
 
     def _fold_heads(self) -> None:
         gain = (self.acceleration * self._dt)[:, None, None]
@@ -113,13 +128,12 @@ class MixtureDynamics(StructuredDynamics):
         self._third, = self._lasting(
             'third', unscaled.transpose(-1, -2).flatten(1, 3).contiguous())
         # E J H M -> E (J M) H, for columns in SI units
-        gate = self.gate_weight.detach() @ scale[self.gated][:, self.gated].T
+        gate = self.gate_weight @ scale[self.gated][:, self.gated].T
         self._gate, self._prior = self._lasting(
             'gate', gate.mT.flatten(1, 2).contiguous(),
-            self.gate_bias.detach().mT.clone(memory_format=torch.contiguous_format))
-        self._noise = self._lasting('noise', *as_columns(
-            self.spread.flatten(1).unsqueeze(1),
-            self.branch_noise.detach().transpose(1, 2).flatten(2)))
+            self.gate_bias.mT.clone(memory_format=torch.contiguous_format))
+        std = self.spread.clamp(*LOG_STD).exp() * self.noise_unit()
+        self._noise, = self._lasting('noise', std.unsqueeze(-1))
 
     def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
              z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
@@ -142,7 +156,8 @@ class MixtureDynamics(StructuredDynamics):
         factors = _of_mode(factors.unflatten(1, (self._modes, -1)), chosen)
         ahead = self._ahead(flat, command, factors)
         if z is not None:
-            ahead = ahead + _of_mode(self._std(hidden), chosen).mT * z[..., :-1]
+            noise = self._noise.expand(-1, -1, -1, flat.shape[-1])
+            ahead = ahead + _of_mode(noise, chosen).mT * z[..., :-1]
         return ahead.reshape(state.shape)
 
     def outcomes(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A']) -> Outcomes:
@@ -152,7 +167,7 @@ class MixtureDynamics(StructuredDynamics):
         each = factors.unflatten(1, (self._modes, -1)).unbind(dim=1)
         mean = torch.stack([self._ahead(flat, command, one) for one in each], dim=2)
         chance = self._logits(hidden, flat, command).log_softmax(dim=1).mT
-        lead, std = state.shape[:-1], self._std(hidden).permute(0, 3, 1, 2)
+        lead, std = state.shape[:-1], self._noise.permute(0, 3, 1, 2).expand_as(mean)
         return Outcomes(*(part.reshape(*lead, *part.shape[2:]) for part in (chance, mean, std)))
 
     def _logits(self, hidden: Tensor, flat: Tensor, command: Tensor) -> Tensor:
@@ -160,11 +175,6 @@ class MixtureDynamics(StructuredDynamics):
         columns = self.monomials.first_order(flat[:, self._count:], command).unsqueeze(1)
         factors = torch.bmm(self._gate, hidden).unflatten(1, (self._modes, -1))
         return (factors * columns).sum(dim=2) + self._prior
-
-    def _std(self, hidden: Tensor) -> Tensor:
-        # E J S B in SI units.
-        log_std = torch.baddbmm(self._noise[0], self._noise[1], hidden).clamp(*LOG_STD)
-        return log_std.exp().unflatten(1, (self._modes, -1)) * self.noise_unit().unsqueeze(-1)
 
 
 def _picked(logits: Float[Tensor, 'E J B'], u: Float[Tensor, 'E B']) -> Tensor:

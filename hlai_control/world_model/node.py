@@ -41,7 +41,7 @@ from hlai_control.ros.qos import FUNCTION, learner
 from hlai_control.ros.signals import Signal, to_message
 from hlai_control.settings import ScheduleSettings, WorldModelSettings
 from hlai_control.types import Batch, generator
-from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.made import make_learner
 
 SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version')
 # So much may be lost when power is.
@@ -61,8 +61,8 @@ class WorldModelNode(LearnerNode):
         """Build the learner; read back what an earlier process of this run knew."""
         super().setup(run)
         torch.set_num_threads(1)
-        self._learner = WorldModelLearner(self.layout, read(self, WorldModelSettings),
-                                          generator(run.seed, WORLD_MODEL_KIND))
+        self._learner = make_learner(self.layout, read(self, WorldModelSettings),
+                                     generator(run.seed, WORLD_MODEL_KIND))
         self._learner.replay = self.replay()
         if run.run_dir:
             self._journal = Journal(self.journal_path, self.layout)
@@ -73,8 +73,8 @@ class WorldModelNode(LearnerNode):
         self._surprise = self.speak(JointState, SURPRISE, learner(1.0 / self.layout.period_s))
         self._loss = 0.0
         # Learn nothing once: the first backward pass of torch takes seconds.
-        scratch = WorldModelLearner(self.layout, read(self, WorldModelSettings),
-                                    generator(0, 'warm-up'))
+        scratch = make_learner(self.layout, read(self, WorldModelSettings),
+                               generator(0, 'warm-up'))
         scratch.add(nowhere(self.layout))
         scratch.update()
 

@@ -14,6 +14,7 @@
 
 """What all learned world models share: the structure that physics gives."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from math import pi
 
@@ -25,6 +26,7 @@ from torch.nn.functional import silu
 from hlai_control.layout import Layout
 from hlai_control.learning.networks import MirrorTrunk
 from hlai_control.settings import WorldModelSettings
+from hlai_control.types import Outcomes
 from hlai_control.world_model.features import Features
 from hlai_control.world_model.monomials import Monomials
 
@@ -35,7 +37,7 @@ LOG_STD = (-7.0, 3.0)
 _GAIN = 3.0
 
 
-class StructuredDynamics(nn.Module):
+class StructuredDynamics(nn.Module, ABC):
     """
     E members that predict accelerations as a rigid body has them; its heads are its children's.
 
@@ -129,9 +131,23 @@ class StructuredDynamics(nn.Module):
         self._second = self._lasting('second', *as_columns(b2, w2))
         self._fold_heads()
 
+    @abstractmethod
     def _fold_heads(self) -> None:
         """Fold what comes after the trunk."""
-        raise NotImplementedError
+
+    @property
+    @abstractmethod
+    def latent_size(self) -> int:
+        """Z, the number of components of z."""
+
+    @abstractmethod
+    def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
+             z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
+        """Predict one control period ahead, see ``protocols.Dynamics``."""
+
+    @abstractmethod
+    def outcomes(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A']) -> Outcomes:
+        """List the modes, see ``protocols.Decoder``."""
 
     def _lasting(self, name: str, *made: Tensor) -> tuple[Tensor, ...]:
         # Written into what there is, if it fits: a captured CUDA graph reads these addresses.
