@@ -28,7 +28,7 @@ TOLERANCE = torch.tensor([0.01, 0.02, 0.05, 0.1]).double()
 
 
 def observed(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Steps of a mixture: its own draws, shaken."""
+    """Shake the draws of a mixture."""
     dynamics, (state, action) = random_mixture(), points(count)
     draw = torch.Generator().manual_seed(2)
     z = torch.randn(3, count, 5, generator=draw).double()
@@ -117,12 +117,12 @@ def test_refinement_finds_a_stationary_point_of_a_bent_decoder():
 
 
 def test_the_encoder_learns_to_guess_and_refinement_makes_it_exact():
-    dynamics, rows = random_mixture(), Batch(*observed(256))
+    dynamics, rows = random_mixture(), Batch(*observed(64))
     encoder = Encoder(CARTPOLE, TOLERANCE, 16, generator(0, 'encoder')).double()
     exact = infer(outcomes(dynamics, rows.state.expand(3, -1, -1), rows.action),
                   rows.next_state, CARTPOLE, TOLERANCE).energy
     before = encoder.guess(dynamics, rows).energy
-    for _ in range(400):
+    for _ in range(200):
         encoder.update(dynamics, rows)
     guessed, refined = encoder.guess(dynamics, rows), encoder.refined(dynamics, rows)
     assert float((guessed.energy - exact).mean()) < 0.5 * float((before - exact).mean())

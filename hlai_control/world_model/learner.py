@@ -281,8 +281,8 @@ class WorldModelLearner:
         mean = self._dynamics.predict(self._middle(state, ahead), action)
         return self._acceleration(state, ahead) / self._dynamics.acceleration - mean
 
-    def _state_error(self, state: Float[Tensor, '*E B S'], ahead: Float[Tensor, '*E B S'],
-                     residual: Float[Tensor, 'E B n']) -> Float[Tensor, 'E B S']:
+    def _state_error(self, state: Float[Tensor, '*r S'], ahead: Float[Tensor, '*r S'],
+                     residual: Float[Tensor, '*e n']) -> Float[Tensor, '*e S']:
         # In noise units: the rate's error is the residual itself; the position's adds what
         # the trapezoid rule leaves over.
         moved = ahead[..., :self._count] - state[..., :self._count]

@@ -217,7 +217,7 @@ class MixtureLearner(WorldModelLearner):
         gate = self._gate(rows.gate, modes.gate, share)
         mass = share.sum(dim=1, keepdim=True)
         self._crew.total(mass)
-        chance = ((mass + 1.0) / (mass + 1.0).sum(dim=-1, keepdim=True)).log()
+        chance = ((mass + 1.0) / (mass + 1.0).sum(dim=-1, keepdim=True)).log().expand_as(share)
         joint = self._joint(rows.rows.state.double(), rows.rows.next_state.double(), chance,
                             residual, spread)
         score = torch.stack([joint.logsumexp(dim=-1).sum(dim=1),
