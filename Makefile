@@ -40,7 +40,7 @@ unit: setup  ## every test (PYTEST_ARGS='-k planner': only some)
 format: setup  ## order imports and mend what ruff can
 	$(BIN)/ruff check --fix .
 
-bench-setup: setup  ## add the planners of other packages that hlai bench compares with
+bench-setup: setup  ## add the packages that hlai bench and hlai eval paradigms compare with
 	$(BIN)/python -m pip install --no-deps -r benchmark/requirements.txt
 
 bench: bench-setup  ## compare planners, a quarter of an hour (ARGS='starts:=4 systems:=arm')

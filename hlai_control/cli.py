@@ -30,6 +30,11 @@ HELP = """usage: hlai VERB [key:=value ...]
   eval     run many independent lockstep runs through the same graph
            robot:=cartpole task:=swingup seeds:=10 first_seed:=0
            timeout_s:=30 (of motion, per run) json:=FILE
+  eval paradigms
+           the lecture's paradigms side by side, from model-free RL to our agent
+           robots:=pendulum,cartpole rows:=agent,sac seeds:=20 first_seed:=0
+           budget_s:=20 (of motion, per run; without it as each row states)
+           json:=FILE (kept after each run; the same command goes on)
   train    learn a world model from a recording (rosbag2), without the robot
            bag:=FOLDER robot:=cartpole out:=trained/cartpole seed:=0
            epochs:=200 patience:=20 (epochs without a better one)
@@ -52,6 +57,9 @@ def _up(arguments: Sequence[str]) -> int:
 
 
 def _eval(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == 'paradigms':
+        from hlai_control.parent.paradigms import paradigms
+        return paradigms(arguments[1:])
     from hlai_control.parent.evaluate import evaluate
     return evaluate(arguments)
 

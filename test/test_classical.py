@@ -21,7 +21,14 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from hlai_control.robots.classical import CartPole, DoNothing, EnergySwingUp, RandomPushes, rows
+from hlai_control.robots.classical import (
+    CartPole,
+    DoNothing,
+    EnergySwingUp,
+    RandomPushes,
+    RodSwingUp,
+    rows,
+)
 from hlai_control.robots.manifest import load_robot
 
 ROBOT = load_robot('cartpole')
@@ -119,3 +126,24 @@ def test_only_known_robots_and_tasks_have_a_classical_row():
     assert [name for name, _ in rows('cartpole', 'swingup')] == [
         'do nothing', 'random', 'classical']
     assert [name for name, _ in rows('cartpole', 'balance')] == ['do nothing', 'random']
+
+
+def test_the_gains_of_the_rod_solve_the_riccati_equation():
+    rod = RodSwingUp(load_robot('pendulum'), 0)
+    lean, spin = rod.gain
+    # I a'' = w a + u about upright; the regulator's gains are p12 / I and p22 / I.
+    a = np.array([[0.0, 1.0], [rod.weight / rod.inertia, 0.0]])
+    b = np.array([[0.0], [1.0 / rod.inertia]])
+    p12, p22 = rod.inertia * lean, rod.inertia * spin
+    p11 = lean * spin - p22 * a[1, 0]
+    p = np.array([[p11, p12], [p12, p22]])
+    residual = a.T @ p + p @ a - p @ b @ b.T @ p + np.diag([10.0, 1.0])
+    assert np.abs(residual).max() < 1e-9 and np.linalg.eigvalsh(p).min() > 0.0
+
+
+def test_the_rod_is_pumped_with_all_of_the_torque_and_caught_near_upright():
+    rod = RodSwingUp(load_robot('pendulum'), 0)
+    assert [float(rod.act(np.array([0.0, spin]))[0]) for spin in (2.0, -2.0)] == [2.0, -2.0]
+    # Too fast to stay up: energy is taken out.
+    assert float(RodSwingUp(load_robot('pendulum'), 0).act(np.array([pi, 7.0]))[0]) == -2.0
+    assert abs(float(RodSwingUp(load_robot('pendulum'), 0).act(np.array([pi, 0.0]))[0])) < 1e-9

@@ -33,7 +33,7 @@ from hlai_control.cost.constraint_spec import CONSTRAINT_KINDS
 from hlai_control.cost.spec import KINDS
 from hlai_control.cost.task import load_task
 from hlai_control.errors import DocumentError
-from hlai_control.parent import bench, evaluate, export, train, up
+from hlai_control.parent import bench, evaluate, export, paradigms, train, up
 from hlai_control.parent.arguments import split
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
@@ -43,7 +43,7 @@ from hlai_control.settings import GROUPS
 DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', ROOT / 'CHANGELOG.md',
              *sorted((ROOT / 'docs').rglob('*.md'))]
 KEYS = {'up': up.KEYS, 'eval': evaluate.KEYS, 'train': train.KEYS, 'export': export.KEYS,
-        'bench': bench.KEYS, 'doctor': ()}
+        'bench': bench.KEYS, 'doctor': (), 'eval paradigms': paradigms.KEYS}
 FOLDERS = ('.ci', 'benchmark', 'config', 'docs', 'hlai_control', 'launch', 'resource', 'scripts',
            'test')
 WORDS = re.compile(r'\S+')
@@ -84,7 +84,9 @@ def test_every_hlai_command_is_one() -> None:
     found = commands('hlai')
     assert {words[0] for _, words in found} == set(VERBS)
     for path, words in found:
-        verb, arguments = words[0], words[1 + (words[0] == 'bench'):]
+        both = ' '.join(words[:2])
+        verb = both if both in KEYS else words[0]
+        arguments = words[1 + (both in KEYS or verb == 'bench'):]
         own, rooms = split(arguments, KEYS[verb])  # refuses a key or a setting that is none
         assert not (verb == 'doctor' and arguments), relative(path)
         assert own.get('mode', 'lockstep') in ('lockstep', 'realtime')
@@ -93,8 +95,8 @@ def test_every_hlai_command_is_one() -> None:
 
 
 def test_the_help_names_every_key() -> None:
-    for verb in VERBS:
-        assert re.search(rf'^  {verb} ', HELP, re.MULTILINE)
+    for verb in KEYS:
+        assert re.search(rf'^  {verb}\s', HELP, re.MULTILINE)
         assert all(f'{key}:=' in HELP for key in KEYS[verb] if key != 'json')
 
 
