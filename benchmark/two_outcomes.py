@@ -150,8 +150,8 @@ def judged(name: str, dynamics: StructuredDynamics, seed: int, noisy: bool) -> R
 
 def learned(latent: str, seed: int, ticks: int) -> StructuredDynamics:
     """Learn from one stream, in lockstep."""
-    learner = make_learner(BALL, WorldModelSettings(latent=latent, members=3, hidden=24, window=1024),
-                           generator(seed, 'world_model'))
+    settings = WorldModelSettings(latent=latent, members=3, hidden=24, window=1024)
+    learner = make_learner(BALL, settings, generator(seed, 'world_model'))
     for tick, row in enumerate(stream(ticks, seed)):
         learner.add(row)
         learner.update()

@@ -52,7 +52,7 @@ class Encoder(nn.Module):
                                   * (2 * size) ** -0.5)
         self.bias = nn.Parameter(torch.zeros(hidden))
         self.last = nn.Parameter(torch.zeros(hidden, size))
-        self.skip = nn.Parameter(torch.zeros(size))
+        self.direct = nn.Parameter(torch.zeros(size))
         self._optimiser = torch.optim.Adam(self.parameters(), lr=3e-3)
 
     def forward(self, error: Float[Tensor, '*B J S'],
@@ -62,7 +62,7 @@ class Encoder(nn.Module):
         seen = (error / size).clamp(-_MOST, _MOST)
         columns = torch.cat([seen, torch.log(std / self._tolerance).clamp(-_MOST, _MOST)], dim=-1)
         hidden = torch.nn.functional.silu(columns @ self.first + self.bias)
-        return self.skip * seen + hidden @ self.last
+        return self.direct * seen + hidden @ self.last
 
     def update(self, dynamics: Dynamics, rows: Batch) -> float:
         """

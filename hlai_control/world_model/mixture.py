@@ -85,7 +85,7 @@ class MixtureDynamics(StructuredDynamics):
         return 2 * self._count + 1
 
     def design(self, hidden: Float[Tensor, 'E B H'],
-               columns: Float[Tensor, 'E B M']) -> Float[Tensor, 'E B HM']:
+               columns: Float[Tensor, '*e B M']) -> Float[Tensor, 'E B HM']:
         """Products of the trunk's features and the monomials: the regressors of all modes."""
         return (hidden.unsqueeze(-1) * columns.unsqueeze(-2)).flatten(-2)
 
