@@ -15,6 +15,7 @@
 """What a user may change about perceiving and learning."""
 
 from dataclasses import dataclass
+from math import ceil
 
 from hlai_control.settings.declaring import choice, setting, Settings
 
@@ -43,6 +44,21 @@ class WorldModelSettings(Settings):
         'gaussian', ('gaussian', 'mixture'), 'What the latent z can express: noise around one '
         'outcome, or several outcomes, each with its probability and its noise.')
     modes: int = setting(2, 2, 8, 'Outcomes J of a mixture.')
+
+
+@dataclass(frozen=True)
+class SurpriseSettings(Settings):
+    """Of alarms: the world model is wrong by more than it used to be, a sensor is frozen."""
+
+    patience_s: float = setting(
+        3600.0, 1.0, 1e9, 'Time between false alarms, on average, at least [s].')
+    old: float = setting(
+        0.05, 0.0, 1.0, 'After an alarm, weight of what was learned before it, 0 to 1; 1: an '
+        'alarm changes nothing.')
+
+    def patience_ticks(self, period_s: float) -> int:
+        """Return the control periods that shall pass between false alarms."""
+        return max(2, ceil(self.patience_s / period_s))
 
 
 @dataclass(frozen=True)

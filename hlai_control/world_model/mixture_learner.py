@@ -22,7 +22,8 @@ from torch import Tensor
 
 from hlai_control.layout import Layout
 from hlai_control.settings import WorldModelSettings
-from hlai_control.types import Batch
+from hlai_control.types import Batch, Transition
+from hlai_control.world_model.energy import infer
 from hlai_control.world_model.learner import WorldModelLearner
 from hlai_control.world_model.mixture import MixtureDynamics
 from hlai_control.world_model.residuals import left_out
@@ -39,13 +40,15 @@ _BETTER = 0.02
 # Rows of the pooled variance that each mode's own is mixed with, so that none shrinks to a row.
 _POOLED = 4.0
 _LEAST = 1e-6
+# Tolerance of the energy of a step, beside the predicted noise.
+_TINY = 1e-9
 # Penalty on squared weights of the gate; its bias is free but for rounding.
 _GATE = (1.0, 1e-3)
 _GATE_STEPS = 3
 
 
 class _Rows(NamedTuple):
-    """What is fitted: regressors, those of the gate, targets, and what the shared fit leaves."""
+    """What is fitted: regressors, those of the gate, what the shared fit leaves, and weights."""
 
     design: Float[Tensor, 'E B D']
     gate: Float[Tensor, 'E B G']
@@ -53,6 +56,7 @@ class _Rows(NamedTuple):
     shared: Float[Tensor, 'E D n']
     left: Float[Tensor, 'E B n']
     unseen: Float[Tensor, 'E B n']
+    weight: Float[Tensor, 'B 1']
 
 
 class _Modes(NamedTuple):
@@ -98,6 +102,15 @@ class MixtureLearner(WorldModelLearner):
         mean = (log_chance.exp().unsqueeze(-1) * residual).sum(dim=-2)
         return float(mean.square().mean() - joint.logsumexp(dim=-1).mean() / rows.state.shape[-1])
 
+    def surprisal(self, transition: Transition) -> float:
+        """Return the energy of a transition in nats, of the best mode, mean over the members."""
+        with torch.inference_mode():
+            dynamics, state = self._dynamics, transition.state
+            found = dynamics.outcomes(state.expand(dynamics.members, 1, -1),
+                                      transition.action.unsqueeze(0))
+            return float(infer(found, transition.next_state.unsqueeze(0), self._layout,
+                               torch.full_like(state, _TINY)).energy.mean())
+
     def _loss(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
               ahead: Float[Tensor, 'E B S']) -> Float[Tensor, '']:
         log_chance, residual = self._each(state, action, ahead)
@@ -126,7 +139,7 @@ class MixtureLearner(WorldModelLearner):
     @torch.no_grad()
     def _fit(self) -> None:
         dynamics, total = self._dynamics, self.replay.total
-        rows = self._prepared(self._own(self._rows()))
+        rows = self._prepared(*self._weighted())
         found = self._held(rows)
         for _ in range(_WARM):
             found = self._improved(rows, found, self._shares(rows, found))
@@ -146,7 +159,7 @@ class MixtureLearner(WorldModelLearner):
         dynamics.gate_weight.copy_(weight.mT.reshape(dynamics.gate_weight.shape))
         dynamics.gate_bias.copy_(bias)
 
-    def _prepared(self, rows: Batch) -> _Rows:
+    def _prepared(self, rows: Batch, weight: Float[Tensor, 'B 1'] | None) -> _Rows:
         dynamics, count = self._dynamics, self._count
         middle = self._middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
@@ -155,10 +168,11 @@ class MixtureLearner(WorldModelLearner):
         gate = dynamics.gate_design(hidden, rows.state[:, count:], rows.action).double()
         aims = (self._acceleration(rows.state, rows.next_state)
                 / dynamics.acceleration).double().expand(len(design), -1, -1)
-        shared, factor = self._ridge(design, design, aims)
+        heavy = torch.ones_like(aims[0, :, :1]) if weight is None else weight
+        shared, factor = self._ridge(design, design * heavy, aims)
         left = aims - design @ shared
         return _Rows(design, torch.cat([gate, torch.ones_like(gate[..., :1])], dim=-1), rows,
-                     shared, left, left_out(left, design, factor))
+                     shared, left, left_out(left, design, factor), heavy)
 
     def _ridge(self, design: Tensor, weighted: Tensor, aims: Tensor) -> tuple[Tensor, Tensor]:
         gram, right = weighted.mT @ design, weighted.mT @ aims
@@ -182,7 +196,7 @@ class MixtureLearner(WorldModelLearner):
             modes.branches - rows.shared.unsqueeze(1))
         log_chance = (rows.gate @ modes.gate).log_softmax(dim=-1)
         return self._joint(rows.rows.state.double(), rows.rows.next_state.double(), log_chance,
-                           left.transpose(1, 2), modes.spread).softmax(dim=-1)
+                           left.transpose(1, 2), modes.spread).softmax(dim=-1) * rows.weight
 
     def _split(self, rows: _Rows) -> Float[Tensor, 'E B J']:
         # By where a row lies along the direction in which the shared fit leaves most over.
@@ -199,7 +213,7 @@ class MixtureLearner(WorldModelLearner):
         centres = torch.linspace(-1.0, 1.0, modes, dtype=place.dtype)
         nearest = (place[:, None] - centres).abs().argmin(dim=1)
         share = torch.nn.functional.one_hot(nearest, modes).to(place.dtype)
-        return share.expand(len(rows.design), -1, -1)
+        return (share * rows.weight).expand(len(rows.design), -1, -1)
 
     def _improved(self, rows: _Rows, modes: _Modes, share: Float[Tensor, 'E B J']) -> _Modes:
         """Maximise the likelihood, given which mode made which row."""
@@ -250,7 +264,8 @@ class MixtureLearner(WorldModelLearner):
         bound.diagonal(dim1=-2, dim2=-1).add_(penalty[:, 0])
         factor, found = torch.linalg.cholesky(bound), start
         for _ in range(_GATE_STEPS):
-            slope = design.mT @ (share - (design @ found).softmax(dim=-1))
+            mass = share.sum(dim=-1, keepdim=True)
+            slope = design.mT @ (share - mass * (design @ found).softmax(dim=-1))
             self._crew.total(slope)
             found = found + torch.cholesky_solve(slope - penalty * found, factor)
         return found
