@@ -30,6 +30,7 @@ from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.residuals import fitted_noise, left_out
+from hlai_control.world_model.step_errors import StepErrors
 from hlai_control.world_model.structure import StructuredDynamics
 from hlai_control.world_model.surprise import residual, surprisal
 
@@ -41,7 +42,7 @@ _DIVERSE = 512
 _TELLING = 64
 
 
-class WorldModelLearner:
+class WorldModelLearner(StepErrors):
     """
     Fits an ensemble to the transitions so far.
 
@@ -317,17 +318,6 @@ class WorldModelLearner:
         return Batch(*(self._crew.part(part, 0)
                        for part in (rows.state, rows.action, rows.next_state)))
 
-    def _acceleration(self, state: Float[Tensor, '*B S'],
-                      ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B n']:
-        return (ahead[..., self._count:] - state[..., self._count:]) / self._dt
-
-    def _middle(self, state: Float[Tensor, '*B S'],
-                ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B S']:
-        # Where the ensemble's integrator evaluates the acceleration.
-        begin, end = state[..., self._count:], ahead[..., self._count:]
-        position = state[..., :self._count] + 0.5 * self._dt * begin
-        return torch.cat([position, 0.5 * (begin + end)], dim=-1)
-
     def _hidden(self, state: Float[Tensor, 'E B S'],
                 ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B H']:
         return self._dynamics.trunk(self._dynamics.features(self._middle(state, ahead)))
@@ -341,18 +331,6 @@ class WorldModelLearner:
         assert isinstance(self._dynamics, EnsembleDynamics)
         mean = self._dynamics.predict(self._middle(state, ahead), action)
         return self._acceleration(state, ahead) / self._dynamics.acceleration - mean
-
-    def _state_error(self, state: Float[Tensor, '*r S'], ahead: Float[Tensor, '*r S'],
-                     residual: Float[Tensor, '*e n']) -> Float[Tensor, '*e S']:
-        # In noise units: the rate's error is the residual itself; the position's adds what
-        # the trapezoid rule leaves over.
-        moved = ahead[..., :self._count] - state[..., :self._count]
-        wrapped = torch.remainder(moved + pi, 2.0 * pi) - pi
-        moved = torch.where(self._turns[:self._count], wrapped, moved)
-        rates = state[..., self._count:] + ahead[..., self._count:]
-        unit = self._dynamics.acceleration * self._dt ** 2
-        position = (moved - 0.5 * self._dt * rates) / unit + 0.5 * residual
-        return torch.cat([position, residual], dim=-1)
 
 
 def _columns(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:
