@@ -40,7 +40,7 @@ from hlai_control.layout import Layout
 from hlai_control.protocols import Planner, Problem
 from hlai_control.settings import CriticSettings, WorldModelSettings
 from hlai_control.types import Budget, Estimate, generator
-from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.made import make_dynamics
 
 # Plans of a rehearsal: the first without a plan before it, the others with one.
 _PLANS = 3
@@ -92,12 +92,12 @@ class Engines:
         self._layout, self._planning, self.place = layout, planning, place
         stride = self._stride = planning.planner.stride
         self.dynamics, self.value = (
-            EnsembleDynamics(layout, world_model, generator(seed, 'world_model')),
+            make_dynamics(layout, world_model, generator(seed, 'world_model')),
             ValueNetwork(layout, critic, generator(seed, 'critic')))
         # What versions are compared with when they arrive, on the host.
         self.model_like, self.critic_like = self.dynamics.export(), self.value.export()
         # The accelerations are the same whatever the period over which they are integrated.
-        self._ahead = self.dynamics if stride == 1 else EnsembleDynamics(
+        self._ahead = self.dynamics if stride == 1 else make_dynamics(
             replace(layout, period_s=stride * layout.period_s), world_model,
             generator(seed, 'world_model'))
         for part in (self.dynamics, self._ahead, self.value):

@@ -41,8 +41,7 @@ from hlai_control.settings import (
     SurpriseSettings,
 )
 from hlai_control.types import Budget, Estimate, generator, Transition
-from hlai_control.world_model.ensemble import EnsembleDynamics
-from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.made import make_dynamics, make_learner
 from hlai_control.world_model.watch import Watch
 
 PLANNING = ('planner', 'hybrid', 'ddp', 'adjoint', 'cem', 'icem', 'mppi', 'risk', 'curiosity',
@@ -118,9 +117,9 @@ class Mind:
         own, layout = settings.agent, manifest.layout
         self.layout, self.schedule, self._period_ns = layout, own.schedule, manifest.period_ns
         self._iterations = own.planning.planner.iterations
-        self.model = WorldModelLearner(layout, own.world_model, generator(seed, 'world_model'))
+        self.model = make_learner(layout, own.world_model, generator(seed, 'world_model'))
         self.watch = Watch(layout, settings.surprise)
-        self.imagined = EnsembleDynamics(layout, own.world_model, generator(seed, 'world_model'))
+        self.imagined = make_dynamics(layout, own.world_model, generator(seed, 'world_model'))
         self._models: VersionShelf[Artefact] = VersionShelf()
         self.version = 0
         cost = settings.judged(TaskCost(layout, task.cost))

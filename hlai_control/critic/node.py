@@ -63,7 +63,7 @@ from hlai_control.settings import (
     WorldModelSettings,
 )
 from hlai_control.types import Batch, generator
-from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.made import make_dynamics
 
 ANTICIPATED_NAMES = ('anticipated', 'spread', 'loss', 'updates', 'version', 'world_model')
 
@@ -81,8 +81,8 @@ class CriticNode(LearnerNode):
         """Join the functions that learning depends on."""
         super().setup(run)
         torch.set_num_threads(1)
-        self._dynamics = EnsembleDynamics(self.layout, read(self, WorldModelSettings),
-                                          generator(run.seed, WORLD_MODEL_KIND))
+        self._dynamics = make_dynamics(self.layout, read(self, WorldModelSettings),
+                                       generator(run.seed, WORLD_MODEL_KIND))
         self._like = self._dynamics.export()
         self._models: VersionShelf[Artefact] = VersionShelf()
         self._costs: Scheduled[PublishedCost] = Scheduled()

@@ -48,6 +48,10 @@ class WorldModelSettings(Settings):
     revised: int = setting(
         300, 2, 10_000, 'Newest transitions that are found anew at each tick, where a rate has no '
         'sensor.')
+    latent: str = choice(
+        'gaussian', ('gaussian', 'mixture'), 'What the latent z can express: noise around one '
+        'outcome, or several outcomes, each with its probability and its noise.')
+    modes: int = setting(2, 2, 8, 'Outcomes J of a mixture.')
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from hlai_control.learning.replay import Replay
 from hlai_control.settings import WorldModelSettings
 from hlai_control.training.lessons import Lessons, relative_error
 from hlai_control.types import generator
-from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.made import make_learner
 
 # An epoch is better only if it lowers the held-out loss by this; in nats, about.
 BETTER = 0.001
@@ -70,7 +70,7 @@ class Course:
                  seed: int, crew: Crew) -> None:
         """Remember all lessons; test what knows only the coefficients."""
         self._layout, self._lessons, self._batch = layout, lessons, settings.batch
-        self._learner = WorldModelLearner(layout, settings, generator(seed, 'world_model'), crew)
+        self._learner = make_learner(layout, settings, generator(seed, 'world_model'), crew)
         self._learner.replay = Replay(layout, len(lessons.learned.state))
         self._learner.extend(lessons.learned)
         self.epochs: list[Epoch] = []

@@ -29,7 +29,7 @@ from hlai_control.errors import RecordingError
 from hlai_control.layout import Layout
 from hlai_control.learning.pairing import Joined
 from hlai_control.types import Batch
-from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.structure import StructuredDynamics
 
 # Consecutive transitions are alike, so whole blocks are held out: every fifth of twenty.
 BLOCKS, EVERY = 20, 5
@@ -78,7 +78,7 @@ def _batch(rows: Sequence[Joined]) -> Batch:
 
 
 @torch.inference_mode()
-def relative_error(dynamics: EnsembleDynamics, batch: Batch, layout: Layout
+def relative_error(dynamics: StructuredDynamics, batch: Batch, layout: Layout
                    ) -> Float[Tensor, ' S']:
     """
     Compare one-step predictions of the ensemble's mean with what happened.

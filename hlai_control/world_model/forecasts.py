@@ -26,8 +26,8 @@ from torch import Tensor
 from hlai_control.layout import Layout
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import generator, Transition
-from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.intervals import forecast, Intervals
+from hlai_control.world_model.made import make_dynamics
 
 HORIZONS = (1, 5, 10, 25)
 LEVEL = 0.9
@@ -67,7 +67,7 @@ class Forecasts:
     def __init__(self, layout: Layout, settings: WorldModelSettings, seed: int) -> None:
         """Begin without a world model."""
         self.intervals = Intervals(layout, HORIZONS, LEVEL)
-        self._scratch = EnsembleDynamics(layout, settings, generator(seed, 'forecasts'))
+        self._scratch = make_dynamics(layout, settings, generator(seed, 'forecasts'))
         self._random = generator(seed, 'forecasts/draws')
         self.every = max(1, ceil(1.0 / (_FORECASTS_PER_S * layout.period_s)))
         self._steps: deque[Transition] = deque(maxlen=max(HORIZONS))

@@ -16,7 +16,6 @@
 """How the world model learns from the stream: features by gradient, coefficients exactly."""
 
 from collections.abc import Mapping
-from math import pi
 
 from jaxtyping import Float
 import torch
@@ -30,8 +29,10 @@ from hlai_control.learning.replay import Replay
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.progress import copied, take_back
 from hlai_control.world_model.residuals import fitted_noise, left_out
-from hlai_control.world_model.steps import Steps
+from hlai_control.world_model.steps import columns_of, Steps
+from hlai_control.world_model.structure import StructuredDynamics
 from hlai_control.world_model.surprise import residual, surprisal
 
 # Rates are divided by this many root mean squares: what the robot will do next is faster.
@@ -69,23 +70,25 @@ class WorldModelLearner:
         self._settings, self._generator = settings, generator
         self._crew = Alone() if crew is None else crew
         self._count, self._dt = len(layout.positions), layout.period_s
-        self._turns = torch.tensor(layout.angle + (False,) * self._count)
-        self._dynamics = EnsembleDynamics(layout, settings, generator)
+        self._dynamics = self._made(layout, settings, generator)
         self._steps = Steps(layout, self._dynamics)
         self._optimiser = Adam(self._dynamics.parameters(), settings.learning_rate)
         self._fitted = True
         self._moments = torch.zeros(2, 2 * self._count, dtype=torch.float64)
-        self._squares = torch.zeros(self._count, dtype=torch.float64)
+        self._squares, self._unclear = torch.zeros(2, self._count, dtype=torch.float64)
         self.replay = Replay(layout)
         self._diverse, self._stale = self._memory(layout), self._memory(layout)
         self._layout, self._old = layout, 1.0
         # Whether somebody has taken a fitted ensemble: before, its errors say nothing.
         self.consulted = False
         self._recent: Batch | None = None
-        self._unclear = torch.zeros(self._count, dtype=torch.float64)
+
+    def _made(self, layout: Layout, settings: WorldModelSettings,
+              generator: torch.Generator) -> StructuredDynamics:
+        return EnsembleDynamics(layout, settings, generator)
 
     @property
-    def dynamics(self) -> EnsembleDynamics:
+    def dynamics(self) -> StructuredDynamics:
         """Hand out the ensemble as trained so far, its coefficients fitted, ready to step."""
         if not self._fitted:
             self._fit()
@@ -146,7 +149,7 @@ class WorldModelLearner:
         """
         members, batch = self._settings.members, self._settings.batch
         rows = (self._crew.part(part, 1) for part in self._batch(members, batch))
-        loss = self._residual(*rows).square().mean()
+        loss = self._loss(*rows)
         self._optimiser.zero_grad()
         loss.backward()
         self._crew.average([parameter.grad for parameter in self._dynamics.parameters()
@@ -163,11 +166,12 @@ class WorldModelLearner:
         :returns: squared error and negative log likelihood, means over members,
             rows and coordinates, in typical units.
         """
-        members = self.dynamics.members
+        dynamics, members = self.dynamics, self._settings.members
+        assert isinstance(dynamics, EnsembleDynamics)
         state, action, ahead = (part.expand(members, -1, -1) for part in (
             rows.state, rows.action, rows.next_state))
         residual = self._residual(state, action, ahead)
-        log_std = self._dynamics.log_std(self._hidden(state, ahead))
+        log_std = dynamics.log_std(self._hidden(state, ahead))
         error = self._steps.state_error(state, ahead, residual)
         likelihood = 0.5 * (error * torch.exp(-log_std)).square() + log_std
         return float(residual.square().mean() + likelihood.mean())
@@ -212,25 +216,15 @@ class WorldModelLearner:
         with torch.inference_mode():
             start = transition.state.expand(dynamics.members, 1, -1)
             ahead = dynamics.step(start, transition.action.unsqueeze(0)).mean(dim=(0, 1))
-            error = transition.next_state - ahead
-            wrapped = torch.remainder(error + pi, 2.0 * pi) - pi
-            return torch.where(self._turns, wrapped, error)
+            return self._steps.wrapped(transition.next_state - ahead)
 
     def progress(self) -> dict[str, Tensor]:
         """Copy what training has changed, the memory of transitions and scales apart."""
-        copied = {f'dynamics.{name}': value for name, value in self._dynamics.export().items()}
-        copied |= {f'optimiser.{name}': value for name, value in self._optimiser.state().items()}
-        return copied | {'generator': self._generator.get_state()}
+        return copied(self._dynamics, self._optimiser, self._generator)
 
     def resume(self, progress: Mapping[str, Tensor]) -> None:
         """Go on from a copy, the same transitions having been added; the same updates follow."""
-        self._dynamics.load({name.removeprefix('dynamics.'): value
-                             for name, value in progress.items()
-                             if name.startswith('dynamics.')})
-        self._optimiser.load({name.removeprefix('optimiser.'): value
-                              for name, value in progress.items()
-                              if name.startswith('optimiser.')})
-        self._generator.set_state(progress['generator'])
+        take_back(progress, self._dynamics, self._optimiser, self._generator)
         self._fitted = True
 
     def _rescale(self) -> None:
@@ -253,6 +247,7 @@ class WorldModelLearner:
     def _fit(self) -> None:
         # Ridge regression, in float64: the regressors are far from orthogonal.
         dynamics, (rows, weight) = self._dynamics, self._weighted()
+        assert isinstance(dynamics, EnsembleDynamics)
         middle = self._steps.middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
@@ -302,7 +297,7 @@ class WorldModelLearner:
             if stale:
                 parts.append(self._stale.sample(members * stale, self._generator))
         return tuple(torch.cat([rows.view(members, -1, rows.shape[-1]) for rows in alike], dim=1)
-                     for alike in _columns(parts))
+                     for alike in columns_of(parts))
 
     def _rows(self) -> Batch:
         # All of them while they are few; then the newest, what differs, and any others.
@@ -317,17 +312,16 @@ class WorldModelLearner:
             parts.append(self._diverse.all())
             if (left := limit - sum(len(part.state) for part in parts)) > 0:
                 parts.append(self.replay.sample(left, self._generator))
-        return Batch(*(torch.cat(alike) for alike in _columns(parts)))
+        return Batch(*(torch.cat(alike) for alike in columns_of(parts)))
 
     def _weighted(self) -> tuple[Batch, Float[Tensor, 'B 1'] | None]:
-        # Weights only after an alarm: the same sums in the same order without one.
         rows = self._rows()
         if not len(self._stale) or not self._old:
-            return self._own(rows), None
+            return self._own(rows), None  # the same sums in the same order without an alarm
         stale, count = self._stale.all(), len(rows.state)
         weight = torch.ones(count + len(stale.state), 1, dtype=torch.float64)
         weight[count:] = self._old
-        both = Batch(*(torch.cat(alike) for alike in _columns([rows, stale])))
+        both = Batch(*(torch.cat(alike) for alike in columns_of([rows, stale])))
         return self._own(both), self._crew.part(weight, 0)
 
     def _stale_among(self, count: int) -> int:
@@ -346,12 +340,11 @@ class WorldModelLearner:
                 ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B H']:
         return self._dynamics.trunk(self._dynamics.features(self._steps.middle(state, ahead)))
 
+    def _loss(self, *rows: Tensor) -> Float[Tensor, '']:
+        return self._residual(*rows).square().mean()
+
     def _residual(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
                   ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B n']:
+        assert isinstance(self._dynamics, EnsembleDynamics)
         mean = self._dynamics.predict(self._steps.middle(state, ahead), action)
         return self._steps.acceleration(state, ahead) / self._dynamics.acceleration - mean
-
-
-def _columns(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:
-    return (tuple(part.state for part in parts), tuple(part.action for part in parts),
-            tuple(part.next_state for part in parts))

@@ -30,7 +30,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8MultiArray
 import torch
 
-from hlai_control.errors import ArtefactError
+from hlai_control.errors import ArtefactError, SettingsError
 from hlai_control.graph import INTERVALS, SURPRISE, WORLD_MODEL
 from hlai_control.layout import MEASURED_SUFFIX
 from hlai_control.learning.artefact import Artefact
@@ -51,8 +51,9 @@ from hlai_control.settings import (
     WorldModelSettings,
 )
 from hlai_control.types import Batch, generator, Transition
+from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.forecasts import Forecasts, HORIZONS
-from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.made import make_learner
 from hlai_control.world_model.watch import Watch
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class WorldModelNode(LearnerNode):
         """Build the learner; read back what an earlier process of this run knew."""
         super().setup(run)
         torch.set_num_threads(1)
-        self._learner = WorldModelLearner(self.layout, read(self, WorldModelSettings),
-                                          generator(run.seed, WORLD_MODEL_KIND))
+        self._learner = make_learner(self.layout, read(self, WorldModelSettings),
+                                     generator(run.seed, WORLD_MODEL_KIND))
         self._learner.replay = self.replay()
         self._hindsight = self._looking_back() if self.layout.is_blind else None
         if run.run_dir:
@@ -103,8 +104,8 @@ class WorldModelNode(LearnerNode):
             *(f'coverage/{ahead}' for ahead in HORIZONS))
         self._loss, self._last_tick = 0.0, -1
         # Learn nothing once: the first backward pass of torch takes seconds.
-        scratch = WorldModelLearner(self.layout, read(self, WorldModelSettings),
-                                    generator(0, 'warm-up'))
+        scratch = make_learner(self.layout, read(self, WorldModelSettings),
+                               generator(0, 'warm-up'))
         scratch.add(nowhere(self.layout))
         scratch.update()
 
@@ -115,9 +116,16 @@ class WorldModelNode(LearnerNode):
         from hlai_control.world_model.hindsight import Hindsight
         compile_smoothing()
         rest = nowhere(self.layout)
-        self._learner.dynamics.linearise(rest.state[None, None], rest.action[None])
+        self._linearised().linearise(rest.state[None, None], rest.action[None])
         return Hindsight(self.layout, read(self, PerceptionSettings),
                          read(self, WorldModelSettings).revised)
+
+    def _linearised(self) -> EnsembleDynamics:
+        dynamics = self._learner.dynamics
+        if not isinstance(dynamics, EnsembleDynamics):
+            raise SettingsError('world_model.latent = mixture needs a robot whose rates are all '
+                                'measured; set it to gaussian')
+        return dynamics
 
     def restore(self) -> None:
         """Go on from the newest file of this run, if there is one, then from its journal."""
@@ -224,7 +232,7 @@ class WorldModelNode(LearnerNode):
         """Learn a step in hindsight, from what was measured behind the S values of its states."""
         size = self.layout.state_size
         revised = hindsight.add(step, measured.state[size:], measured.next_state[size:],
-                                self._learner.dynamics if self._version else None)
+                                self._linearised() if self._version else None)
         for one in revised.lasting:
             self._keep(one)
         if len(revised.settled.state):

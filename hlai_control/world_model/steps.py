@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from hlai_control.layout import Layout
-from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.types import Batch
+from hlai_control.world_model.structure import StructuredDynamics
 
 
 class Steps:
@@ -32,7 +33,7 @@ class Steps:
     :param dynamics: whose typical accelerations are the unit of errors.
     """
 
-    def __init__(self, layout: Layout, dynamics: EnsembleDynamics) -> None:
+    def __init__(self, layout: Layout, dynamics: StructuredDynamics) -> None:
         """Keep the sizes."""
         self._count, self._dt, self._dynamics = len(layout.positions), layout.period_s, dynamics
         self._turns = torch.tensor(layout.angle + (False,) * self._count)
@@ -50,6 +51,11 @@ class Steps:
         position = state[..., :self._count] + 0.5 * self._dt * begin
         return torch.cat([position, 0.5 * (begin + end)], dim=-1)
 
+    def wrapped(self, error: Float[Tensor, '*B S']) -> Float[Tensor, '*B S']:
+        """Return differences of states, those of angles between -pi and pi."""
+        turns = torch.cat([self._turns, torch.zeros_like(self._turns)])
+        return torch.where(turns, torch.remainder(error + pi, 2.0 * pi) - pi, error)
+
     def state_error(self, state: Float[Tensor, '*B S'], ahead: Float[Tensor, '*B S'],
                     residual: Float[Tensor, '*R n']) -> Float[Tensor, '*R S']:
         """Return the errors of predicted states, from those of accelerations."""
@@ -62,3 +68,9 @@ class Steps:
         unit = self._dynamics.acceleration * self._dt ** 2
         position = (moved - 0.5 * self._dt * rates) / unit + 0.5 * residual
         return torch.cat([position, residual], dim=-1)
+
+
+def columns_of(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:
+    """Return the states, the actions and the next states of several batches."""
+    return (tuple(part.state for part in parts), tuple(part.action for part in parts),
+            tuple(part.next_state for part in parts))
