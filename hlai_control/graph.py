@@ -81,6 +81,7 @@ PLANNED_COMMANDS = 'actor/plan/commands'
 SENSITIVITY = 'actor/plan/sensitivity'
 WORLD_MODEL = 'world_model/weights'
 SURPRISE = 'world_model/surprise'
+INTERVALS = 'world_model/intervals'
 CRITIC = 'critic/weights'
 POLICY = 'critic/policy'
 ANTICIPATED = 'critic/anticipated'
@@ -99,6 +100,7 @@ TOPICS: tuple[TopicSpec, ...] = (
               ('robot', 'actor', 'world_model', 'critic', 'cost')),
     TopicSpec(TIMING, 'signal', 'actor', ('configurator',)),
     TopicSpec(SURPRISE, 'signal', 'world_model', ('configurator',)),
+    TopicSpec(INTERVALS, 'signal', 'world_model', ()),
     TopicSpec(ANTICIPATED, 'signal', 'critic', ('configurator',)),
     TopicSpec(TERMS, 'signal', 'cost', ('configurator',)),
     TopicSpec(PLAN, 'view', 'actor', ()),

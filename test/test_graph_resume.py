@@ -14,6 +14,7 @@
 
 """A run is killed, and another session goes on with it: through the real graph."""
 
+from math import isfinite
 import os
 from pathlib import Path
 import signal
@@ -26,7 +27,7 @@ import pytest
 from sensor_msgs.msg import JointState
 
 from hlai_control.errors import ArtefactError
-from hlai_control.graph import ANTICIPATED, SURPRISE, TIMING
+from hlai_control.graph import ANTICIPATED, INTERVALS, SURPRISE, TIMING
 from hlai_control.learning.journal import Journal, JournalReader
 from hlai_control.parent.resume import known, open_session
 from hlai_control.robots.manifest import load_robot
@@ -82,19 +83,28 @@ def test_a_killed_run_goes_on_with_all_that_it_knew(tmp_path):
     run_of_before = known(str(folder))
     assert 'seed:=5' in run_of_before.arguments
     open_session(folder)
-    exploring, transitions = [], []
+    exploring, transitions, intervals = [], [], []
     with graph(tmp_path / 'again', 'realtime', run_dir=str(folder), seed=5) as (run, _):
         rate = learner(20.0)
         run.observer.create_subscription(JointState, TIMING, lambda message: exploring.append(
             message.position[list(message.name).index('exploring')]), rate)
         run.observer.create_subscription(JointState, SURPRISE, lambda message: transitions.append(
             message.position[list(message.name).index('transitions')]), rate)
+        run.observer.create_subscription(JointState, INTERVALS, intervals.append, rate)
         run.observer.wait_for_phase('running', 120.0)
         look_until(run, lambda: len(exploring) >= 40 and len(transitions) >= 40, 60.0, '40 ticks')
+        look_until(run, lambda: intervals, 60.0, 'intervals')
         look_until(run, lambda: run.observer.motion.newest.get(ANTICIPATED, {}).get(
             'updates', 0.0) > 10.0, 60.0, 'a critic that learns')
         deaths = run.processes.deaths()
     # It planned from its first tick, and counts on from where it was.
     assert set(exploring) == {0.0}
+    surprise = run.observer.motion.newest[SURPRISE]
+    assert surprise['energy'] >= 0.0 and 0.0 <= surprise['evidence'] < 2 * surprise['threshold']
+    assert surprise['alarm'] in (0.0, 1.0)
+    newest = dict(zip(intervals[-1].name, intervals[-1].position, strict=True))
+    assert len(newest) == 4 * 4 + 4 and all(map(isfinite, newest.values()))
+    assert newest['pole.angle/1'] > 0.0 and 0.0 <= newest['coverage/25'] <= 1.0
+    assert tuple((folder / 'functions').glob('calibration-*'))
     assert transitions[0] > told and transitions[-1] >= transitions[0] + 39
     assert written(folder) >= transitions[-1] and deaths == {}

@@ -21,6 +21,10 @@ import torch
 
 from hlai_control.errors import ShapeError
 from hlai_control.layout import Layout
+from hlai_control.settings import WorldModelSettings
+from hlai_control.types import generator, Transition
+from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.forecasts import Forecasts
 from hlai_control.world_model.intervals import Forecast, forecast, Intervals
 from hlai_control.world_model.linear import LinearDynamics
 
@@ -66,3 +70,34 @@ def test_a_model_without_noise_is_forecast_exactly():
     assert ahead.std.max() == 0.0
     with pytest.raises(ShapeError, match='horizons'):
         forecast(dynamics, torch.zeros(2), torch.ones(3, 1), (4,), 2, torch.Generator())
+
+
+def test_forecasts_are_of_what_was_known_then_and_reach_their_level():
+    settings, random = WorldModelSettings(members=2, hidden=8), torch.Generator().manual_seed(3)
+    forecasts, judged = Forecasts(LAYOUT, settings, seed=1), []
+    assert forecasts.every == 2  # of 20 periods per second
+    # Untrained it coasts: q' = q + 0.05 w, and takes itself for very uncertain.
+    model = EnsembleDynamics(LAYOUT, settings, generator(0, 'test')).export()
+    state = torch.zeros(2)
+    for number in range(1200):
+        if number == 10:
+            forecasts.put(model)
+        kick = 0.02 * torch.randn(2, generator=random)
+        ahead = torch.stack([state[0] + 0.05 * state[1], 0.5 * state[1]]) + kick
+        step = Transition(state, torch.zeros(1), ahead)
+        state = ahead
+        judged.append(forecasts.observe(step))
+    found = [one for one in judged if one is not None]
+    # The first starts at the first even step with a model, and ends 25 steps later.
+    assert all(one is None for one in judged[:34]) and judged[34] is not None
+    assert len(found) == (1200 - 34) // 2
+    assert (found[-1].coverage - 0.9).abs().max() < 0.05
+    assert bool(torch.isfinite(found[-1].half_width).all()) and found[-1].half_width.min() > 0.0
+    mean = torch.stack([one.hit.float().mean(dim=1) for one in found]).mean(dim=0)
+    assert torch.allclose(found[-1].coverage, mean, atol=1e-5)
+    other = Forecasts(LAYOUT, settings, seed=2)
+    other.load(forecasts.export())
+    assert torch.equal(other.intervals.scale, forecasts.intervals.scale)
+    assert other.judged == len(found)
+    forecasts.interrupt()
+    assert all(forecasts.observe(step) is None for _ in range(24))

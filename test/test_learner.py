@@ -233,3 +233,48 @@ def test_other_motion_for_long_does_not_make_it_forget_the_first_minutes():
             learner.update()
     # Fitted to the newest alone, it leaves three quarters unexplained.
     assert unexplained() < 0.02
+
+
+def heavier_step(state: torch.Tensor, force: torch.Tensor) -> torch.Tensor:
+    """Another robot: the same, but for half of the force."""
+    return cartpole_step(state, 0.5 * force)
+
+
+def unexplained(learner: WorldModelLearner, step) -> float:
+    assert learner.dynamics.members == SETTINGS.members  # asking for it is what fits it
+    unseen = cartpole_data(100, seed=2)
+    errors = torch.stack([learner.one_step_error(Transition(
+        row.state, row.action, step(row.state, row.action))) for row in unseen])
+    moved = torch.stack([row.next_state - row.state for row in unseen])
+    return float((errors.square().mean(dim=0) / moved.square().mean(dim=0)).max())
+
+
+def test_after_doubt_a_few_new_transitions_outweigh_many_old_ones():
+    learners = [WorldModelLearner(CARTPOLE, WorldModelSettings(window=128),
+                                  generator(0, 'test')) for _ in range(2)]
+    for learner in learners:
+        for row in cartpole_data(300, seed=1):
+            learner.add(row)
+            learner.update()
+    changed = [Transition(row.state, row.action, heavier_step(row.state, row.action))
+               for row in cartpole_data(25, seed=3)]
+    for number, row in enumerate(changed):
+        for learner in learners:
+            learner.add(row)
+            learner.update()
+        if number == 4:
+            learners[0].doubt(keep=5, old=0.05)
+    doubting, clinging = (unexplained(learner, heavier_step) for learner in learners)
+    assert doubting < 0.5 * clinging, (doubting, clinging)
+    assert learners[0].replay.total == 325 and len(learners[0].replay) == 25
+
+
+def test_doubt_that_was_wrong_costs_little_of_what_was_known():
+    learner = WorldModelLearner(CARTPOLE, SETTINGS, generator(0, 'test'))
+    for row in cartpole_data(200, seed=1):
+        learner.add(row)
+    before = unexplained(learner, cartpole_step)
+    for _ in range(2):  # twice: the old is kept, not replaced by the handful that is new
+        learner.doubt(keep=3, old=0.05)
+    learner.update()
+    assert unexplained(learner, cartpole_step) < 3.0 * before + 0.01

@@ -146,3 +146,21 @@ def test_a_row_that_the_disk_lacks_changes_nothing():
         replay.add(numbered(float(number)))
         none.add(numbered(float(number)))
     assert len(broken.read) == 1 and drawn(replay) == drawn(none)
+
+
+@pytest.mark.parametrize(('before', 'keep'), [(20, 5), (300, 5), (300, 30), (300, 300)])
+def test_what_is_forgotten_is_as_if_it_had_never_been(before, keep):
+    replay, fresh = (Replay(MASS, capacity=30, older=20) for _ in range(2))
+    replay.extend(batch(range(before)))
+    replay.forget(keep)
+    kept = min(keep, before, 30)
+    assert len(replay) == kept and replay.total == before
+    replay.extend(batch(range(before, 400)))
+    fresh.extend(batch(range(before - kept, before)))
+    fresh.extend(batch(range(before, 400)))
+    assert len(replay) == len(fresh)
+    assert torch.equal(replay.latest(400).state, fresh.latest(400).state)
+    assert min(drawn(replay)) >= before - kept
+    replay.forget(0)
+    with pytest.raises(ShapeError, match='empty'):
+        replay.sample(1, torch.Generator())

@@ -117,6 +117,14 @@ def test_settings_change_while_it_runs_and_wrong_ones_are_refused():
                             ('friction_scale', -0.1), ('action_delay_ticks', 65)):
             result = probe.set(f'simulation.{name}', value)
             assert not result.successful and result.reason
+        result = probe.set('simulation.frozen_sensor', 'pole')
+        assert not result.successful and 'valid: cart.x, pole.angle' in result.reason
+        held = probe.states[-1].position[1]
+        assert probe.set('simulation.frozen_sensor', 'pole.angle').successful
+        for tick in (2, 3, 4):
+            probe.answer(tick * PERIOD_NS, 10.0)
+            probe.until(lambda tick=tick: len(probe.states) > tick + 1, f'tick {tick + 1}')
+        assert [state.position[1] for state in probe.states[3:]] == [held] * 3
 
 
 def test_bad_messages_are_counted_and_never_acted_upon():
@@ -188,7 +196,9 @@ def test_real_time_factor_scales_stamps():
 
 @pytest.mark.parametrize(('parameter', 'text'), [
     ('robot:=cartpol', 'did you mean cartpole'), ('mode:=fast', 'valid: realtime, lockstep'),
-    ('simulation.noise_scale:=-1.0', 'noise_scale'), ('real_time_factor:=0.0', 'above 0')])
+    ('simulation.noise_scale:=-1.0', 'noise_scale'),
+    ('simulation.biased_sensor:=pole', 'valid: cart.x, pole.angle'),
+    ('real_time_factor:=0.0', 'above 0')])
 def test_wrong_arguments_are_refused_with_what_is_valid(parameter, text):
     done = subprocess.run([sys.executable, '-m', 'hlai_control.robots.node', '--ros-args',
                            '-p', parameter], capture_output=True, text=True, timeout=30)

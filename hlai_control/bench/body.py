@@ -23,11 +23,17 @@ from torch import Tensor
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.solved import HoldTimer
 from hlai_control.cost.task import TaskSpec
+from hlai_control.perception.frozen import FrozenSensors
 from hlai_control.perception.kalman import KalmanEstimator
 from hlai_control.robots.guard import Candidate, Guard, Measured, Situation
 from hlai_control.robots.manifest import RobotManifest
 from hlai_control.robots.simulator import Measurement, Simulator
-from hlai_control.settings import GuardSettings, PerceptionSettings, SimulationSettings
+from hlai_control.settings import (
+    GuardSettings,
+    PerceptionSettings,
+    SimulationSettings,
+    SurpriseSettings,
+)
 from hlai_control.types import Estimate
 
 
@@ -38,6 +44,7 @@ class BodySettings:
     perception: PerceptionSettings = PerceptionSettings()
     guard: GuardSettings = GuardSettings()
     simulation: SimulationSettings = SimulationSettings()
+    surprise: SurpriseSettings = SurpriseSettings()
 
 
 class Body:
@@ -67,6 +74,7 @@ class Body:
             self.simulator.delay_ticks = simulated.action_delay_ticks
         self._guard = Guard(manifest, settings.guard)
         self._estimator = KalmanEstimator(self.layout, settings.perception)
+        self._surprise = settings.surprise
         self._cost = TaskCost(self.layout, task.cost)
         self._begin()
 
@@ -90,6 +98,8 @@ class Body:
 
     def _begin(self) -> None:
         self.tick = 0
+        self.sensors = FrozenSensors(
+            self.layout, self._surprise.patience_ticks(self.layout.period_s))
         self._timer = HoldTimer(self.task.solved)
         self._sent: tuple[float, ...] | None = None
 
@@ -109,8 +119,8 @@ class Body:
         if self.tick:
             self._estimator.predict()
         sensed = self.simulator.measure()
-        estimate = self._estimator.correct(torch.from_numpy(
-            np.concatenate([sensed.position, sensed.velocity])))
+        estimate = self._estimator.correct(torch.from_numpy(self.sensors.trusted(
+            np.concatenate([sensed.position, sensed.velocity]))))
         if self.tick:  # the graph accounts for steps: the first one ends at tick 1
             self._timer.update(self.time_s, dict(zip(
                 self.layout.states, estimate.mean.tolist(), strict=True)))

@@ -38,10 +38,12 @@ from hlai_control.robots.manifest import RobotManifest
 from hlai_control.settings import (
     GROUPS,
     Settings,
+    SurpriseSettings,
 )
 from hlai_control.types import Budget, Estimate, generator, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.watch import Watch
 
 PLANNING = ('planner', 'hybrid', 'ddp', 'adjoint', 'cem', 'icem', 'mppi', 'risk', 'curiosity',
             'constraint')
@@ -54,6 +56,7 @@ class MindSettings:
 
     :param agent: settings of all that the graph's nodes have.
     :param mode: of the configuration, see ``configurator/configuration.py``.
+    :param surprise: when and how much it doubts what it knows.
     :param planned: makes the actor's planner; None: as the graph's does.
     :param taught: makes the planner whose plans critic and policy learn from;
         None: as the graph's does.
@@ -62,6 +65,7 @@ class MindSettings:
 
     agent: AgentSettings = field(default_factory=lambda: agent_settings({}))
     mode: str = RUN
+    surprise: SurpriseSettings = SurpriseSettings()
     planned: Callable[[Layout, PlanningSettings], Planner] | None = None
     taught: Callable[[Layout, PlanningSettings], Planner] | None = None
     judged: Callable[[TaskCost], CostFunction] = lambda cost: cost
@@ -115,6 +119,7 @@ class Mind:
         self.layout, self.schedule, self._period_ns = layout, own.schedule, manifest.period_ns
         self._iterations = own.planning.planner.iterations
         self.model = WorldModelLearner(layout, own.world_model, generator(seed, 'world_model'))
+        self.watch = Watch(layout, settings.surprise)
         self.imagined = EnsembleDynamics(layout, own.world_model, generator(seed, 'world_model'))
         self._models: VersionShelf[Artefact] = VersionShelf()
         self.version = 0
@@ -151,6 +156,7 @@ class Mind:
 
         :param tick: number of the tick at which the step ended.
         """
+        self.watch.notice(self.model, transition)
         self.model.add(transition)
         for _ in range(self.schedule.updates):
             self.model.update()

@@ -66,13 +66,14 @@ class Replay:
         width = sum(self._sizes)
         self._rows = torch.empty(min(_CHUNK, capacity), width)
         self._pool = torch.empty(min(_CHUNK, older), width)
-        self._count = 0
+        # Rows before the first one that counts are as if they had never been.
+        self._count = self._first = 0
         # Its own: what the learners draw does not depend on how much is forgotten.
         self._generator = torch.Generator().manual_seed(0)
 
     def __len__(self) -> int:
         """Transitions held now, the pool's included."""
-        return min(self._count, self._capacity) + self._pooled
+        return min(self._count - self._first, self._capacity) + self._pooled
 
     @property
     def total(self) -> int:
@@ -108,13 +109,21 @@ class Replay:
             raise ShapeError(f'transitions have sizes {found}; valid: {self._sizes}')
         self._append(torch.cat(parts, dim=-1))
 
+    def forget(self, keep: int) -> None:
+        """
+        Begin anew, but for the newest rows; ``total`` goes on counting.
+
+        :param keep: how many at most.
+        """
+        self._first = max(self._first, self._count - min(keep, self._capacity))
+
     def latest(self, count: int) -> Batch:
         """
         Newest transitions, oldest of them first.
 
         :param count: how many at most.
         """
-        first = self._count - min(count, self._count, self._capacity)
+        first = max(self._first, self._count - min(count, self._capacity))
         return self._batch(self._rows[torch.arange(first, self._count) % self._capacity])
 
     def sample(self, count: int, generator: torch.Generator) -> Batch:
@@ -125,12 +134,12 @@ class Replay:
         :param generator: the only source of randomness.
         :raises ShapeError: if nothing has been added yet.
         """
-        if not self._count:
+        if self._count == self._first:
             raise ShapeError('replay is empty; add a transition before sampling')
-        drawn = torch.randint(self._count, (count,), generator=generator)
+        drawn = torch.randint(self._first, self._count, (count,), generator=generator)
         found = self._rows[drawn % self._capacity]
         if self._left:
-            is_old = drawn < self._left
+            is_old = drawn < self._first + self._left
             slots = torch.randint(self._pooled, (count,), generator=generator)
             found[is_old] = self._pool[slots[is_old]]
         return self._batch(found)
@@ -138,7 +147,8 @@ class Replay:
     @property
     def _left(self) -> int:
         """Rows that have left the ring; none count if there is no pool to hold any."""
-        return max(0, self._count - self._capacity) if self._older else 0
+        gone = self._count - self._capacity - self._first
+        return max(0, gone) if self._older else 0
 
     @property
     def _pooled(self) -> int:
@@ -156,8 +166,8 @@ class Replay:
 
     def _retire(self, coming: int) -> None:
         """Offer the pool those rows whose place will be taken."""
-        left = self._count + coming - self._capacity
-        first = max(0, self._count - self._capacity)
+        left = self._count + coming - self._capacity - self._first
+        first = self._left
         if left <= first or not self._older:
             return
         numbers = torch.arange(first, left)
@@ -168,7 +178,7 @@ class Replay:
         kept = slots < self._older
         # Of several rows for one place the last one gets it: numpy promises that, torch does not.
         self._pool.numpy()[slots[kept].numpy()] = self._rows[
-            numbers[kept] % self._capacity].numpy()
+            (self._first + numbers[kept]) % self._capacity].numpy()
 
     def _refresh(self) -> None:
         """Replace one row of a full pool by any one that is older than the ring."""
@@ -176,7 +186,7 @@ class Replay:
             return
         number, slot = (torch.rand(2, generator=self._generator, dtype=torch.float64)
                         * torch.tensor([self._left, self._older])).long().tolist()
-        found = self._archive.at([number])
+        found = self._archive.at([self._first + number])
         row = torch.cat([found.state, found.action, found.next_state], dim=-1)
         if len(row) and bool(torch.isfinite(row).all()):
             self._pool[slot] = row[0]

@@ -23,14 +23,17 @@ nothing.
 import sys
 import time
 
+import numpy as np
 from sensor_msgs.msg import JointState
 import torch
 
 from hlai_control.graph import STATE
 from hlai_control.layout import STD_SUFFIX
+from hlai_control.perception.frozen import FrozenSensors
 from hlai_control.perception.kalman import KalmanEstimator
 from hlai_control.readings import StampGate
 from hlai_control.robots.manifest import load_robot
+from hlai_control.ros.diagnostics import WARN
 from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.joint_states import read_joint_states
 from hlai_control.ros.lifecycle import ManagedNode
@@ -39,9 +42,11 @@ from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import learner, SENSOR
 from hlai_control.ros.signals import Signal, stamp_to_ns, to_message
-from hlai_control.settings import PerceptionSettings
+from hlai_control.settings import PerceptionSettings, SurpriseSettings
 
 STALE_S = 0.15
+# In the signal: how many sensors repeat themselves; in diagnostics: which.
+FROZEN = 'frozen'
 # Among real-time processes: before the actor, which waits for it.
 RANK = 20
 # After a longer gap the filter begins anew instead of predicting blindly.
@@ -53,14 +58,15 @@ class PerceptionNode(ManagedNode):
 
     def __init__(self) -> None:
         """Declare the parameters."""
-        super().__init__('perception', 'State estimator', [PerceptionSettings])
+        super().__init__('perception', 'State estimator',
+                         [PerceptionSettings, SurpriseSettings])
 
     def setup(self, run: Run) -> None:
         """Load the robot, and join its joint states."""
         self._manifest = load_robot(run.robot)
         layout = self._manifest.layout
         self._estimator = KalmanEstimator(layout, read(self, PerceptionSettings))
-        self._names = layout.states + tuple(name + STD_SUFFIX for name in layout.states)
+        self._names = (*layout.states, *(name + STD_SUFFIX for name in layout.states), FROZEN)
         self._lockstep = run.lockstep
         self._rate = run.real_time_factor
         self._publisher = self.speak(JointState, STATE, learner(1.0 / layout.period_s))
@@ -75,18 +81,33 @@ class PerceptionNode(ManagedNode):
         self._gate = StampGate()
         self._freshness = Freshness(STALE_S, self._rate)
         self._estimator.reset()
+        layout = self._manifest.layout
+        self._sensors = FrozenSensors(
+            layout, read(self, SurpriseSettings).patience_ticks(layout.period_s))
 
     def _on_joint_states(self, message: JointState) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
-        measured = torch.from_numpy(read_joint_states(message, self._manifest))
+        measured = read_joint_states(message, self._manifest)
         if not self._lockstep:
             self._freshness.check(stamp_ns, time.monotonic())
         previous_ns = self._gate.last_ns
         self._gate.check(stamp_ns)
         self._advance(previous_ns, stamp_ns)
-        estimate = self._estimator.correct(measured)
-        values = torch.cat([estimate.mean, estimate.std]).double().numpy()
+        estimate = self._estimator.correct(torch.from_numpy(self._sensors.trusted(measured)))
+        names = self._sensors.frozen_names
+        self._tell(names)
+        values = np.array([*estimate.mean.tolist(), *estimate.std.tolist(), len(names)])
         self._publisher.publish(to_message(Signal(stamp_ns, self._names, values)))
+
+    def _tell(self, frozen: tuple[str, ...]) -> None:
+        """Say in diagnostics which sensors are frozen, when that changes."""
+        if not self.diagnostics.fact(FROZEN, ', '.join(frozen) or 'none'):
+            return
+        if frozen:
+            self.diagnostics.state(
+                f'frozen: {", ".join(frozen)}; not trusted until it moves', WARN)
+        else:
+            self.diagnostics.state('active')
 
     def _advance(self, previous_ns: int | None, stamp_ns: int) -> None:
         if previous_ns is None:

@@ -26,15 +26,17 @@ import sys
 import time
 
 import numpy as np
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 
-from hlai_control.errors import SignalError
+from hlai_control.errors import SettingsError, SignalError
 from hlai_control.graph import APPLIED
 from hlai_control.robots.driver import Driver
 from hlai_control.robots.lockstep import LockstepDriver
@@ -51,6 +53,7 @@ from hlai_control.ros.signals import from_message, ns_to_stamp, stamp_to_ns
 from hlai_control.settings import SimulationSettings
 
 REPORT_PERIOD_S = 1.0
+SENSORS = ('simulation.frozen_sensor', 'simulation.biased_sensor')
 # Among real-time processes: as prompt as the hardware whose place it takes.
 RANK = 30
 
@@ -83,6 +86,7 @@ class RobotNode(Node):
         self._released = False
         self._join()
         self._apply(())
+        self.add_on_set_parameters_callback(self._check)
         self.add_post_set_parameters_callback(self._apply)
         self._state()
         if not self.get_parameter('start_paused').value:
@@ -175,12 +179,24 @@ class RobotNode(Node):
 
     # Parameters and services.
 
+    def _check(self, changes: list[Parameter]) -> SetParametersResult:
+        """Refuse names of sensors that this robot does not have."""
+        try:
+            for parameter in changes:
+                if parameter.name in SENSORS:
+                    self._simulator.sensors.check(parameter.value)
+        except SettingsError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
     def _apply(self, _changed: object) -> None:
         """Hand the settings, valid by now, to the simulator."""
         settings = read(self, SimulationSettings)
         self._simulator.noise_scale = settings.noise_scale
         self._simulator.payload_kg = settings.payload_kg
         self._simulator.friction_scale = settings.friction_scale
+        self._simulator.sensors.freeze(settings.frozen_sensor)
+        self._simulator.sensors.bias(settings.biased_sensor, settings.sensor_bias)
         delay = settings.action_delay_ticks
         delay = self._manifest.delay_ticks if delay < 0 else delay
         self._driver.set_delay(delay)

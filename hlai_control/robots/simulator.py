@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 import pybullet
 
 from hlai_control.errors import SettingsError, SignalError
+from hlai_control.robots.faults import SensorFaults
 from hlai_control.robots.manifest import MAX_DELAY_TICKS, RobotManifest
 
 # Motors on axes that nearly coincide, such as an arm's first and third, settle slowly.
@@ -77,6 +78,7 @@ class Simulator:
         self._delay_ticks = manifest.delay_ticks
         self._noise_scale, self._friction_scale, self._payload_kg = 1.0, 1.0, 0.0
         self._std = np.array(manifest.layout.noise_std)
+        self.sensors = SensorFaults(manifest.layout)
         self._low = np.array([item.low for item in manifest.actuators])
         self._high = np.array([item.high for item in manifest.actuators])
         self.reset(seed)
@@ -89,7 +91,7 @@ class Simulator:
         """
         Begin again at tick 0, as a new simulator with this seed would.
 
-        Delay, noise scale, friction and payload stay as they are.
+        Delay, noise scale, friction, payload and faults of sensors stay as they are.
 
         :param seed: of the sensor noise, any integer.
         :param initial: position of each coordinate at rest; None: the manifest's.
@@ -260,8 +262,8 @@ class Simulator:
         for item, value in zip(self._manifest.actuators, acting, strict=True):
             effort[self._manifest.joints.index(item.joint)] = value
         count = len(position)
-        return Measurement(position + noise[:count], velocity + noise[count:],
-                           position, velocity, effort)
+        readings = self.sensors.readings(np.concatenate([position, velocity]) + noise)
+        return Measurement(readings[:count], readings[count:], position, velocity, effort)
 
 
 def _at_least_zero(name: str, value: float) -> float:

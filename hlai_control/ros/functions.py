@@ -61,12 +61,20 @@ class FunctionPublisher:
 
     def publish(self, artefact: Artefact, layout: Layout) -> None:
         """Write the file, then tell everybody."""
+        self._publisher.publish(pack(*self.keep(artefact, layout)))
+
+    def keep(self, artefact: Artefact, layout: Layout) -> tuple[bytes, Path | None]:
+        """
+        Write the file alone, where there is a folder for it.
+
+        :returns: its bytes, and where they are.
+        """
         blob, path = encode(artefact, layout), None
         if self.folder is not None:
             path = artefact_path(self.folder, artefact.kind, artefact.version)
             write_atomic(path, blob)
             forget_old(self.folder, artefact.kind, KEPT_FILES)
-        self._publisher.publish(pack(blob, path))
+        return blob, path
 
 
 def pack(blob: bytes, path: Path | None) -> UInt8MultiArray:

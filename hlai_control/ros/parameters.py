@@ -165,6 +165,9 @@ def _descriptor(item) -> ParameterDescriptor:  # type: ignore[no-untyped-def]
     if 'options' in item.metadata:
         return ParameterDescriptor(description=text, additional_constraints='one of: ' + ', '.join(
             map(str, item.metadata['options'])))
+    if 'valid' in item.metadata:
+        return ParameterDescriptor(description=text,
+                                   additional_constraints=item.metadata['valid'])
     low, high = item.metadata['low'], item.metadata['high']
     if isinstance(item.default, int):
         ranges = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]

@@ -26,6 +26,7 @@ from hlai_control.settings.learning import (
     PerceptionSettings,
     PolicySettings,
     ScheduleSettings,
+    SurpriseSettings,
     WorldModelSettings,
 )
 from hlai_control.settings.planning import (
@@ -68,6 +69,7 @@ __all__ = [
     'ScheduleSettings',
     'Settings',
     'SimulationSettings',
+    'SurpriseSettings',
     'WorldModelSettings',
     'choice',
     'group_of',
@@ -79,6 +81,7 @@ __all__ = [
 GROUPS: dict[str, type[Settings]] = {
     'perception': PerceptionSettings,
     'world_model': WorldModelSettings,
+    'surprise': SurpriseSettings,
     'critic': CriticSettings,
     'policy': PolicySettings,
     'planner': PlannerSettings,

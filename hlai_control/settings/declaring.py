@@ -43,6 +43,17 @@ def choice(default: Any, options: tuple[Any, ...], doc: str) -> Any:
     return field(default=default, metadata={'options': options, 'doc': doc})
 
 
+def named(default: str, valid: str, doc: str) -> Any:
+    """
+    Declare one field that takes a name which only its reader can check.
+
+    :param default: the default value.
+    :param valid: which names are valid, for people.
+    :param doc: one sentence, shown by ``ros2 param describe``.
+    """
+    return field(default=default, metadata={'valid': valid, 'doc': doc})
+
+
 class Settings:
     """Base of all settings: checks each declared range on construction."""
 
@@ -60,6 +71,8 @@ class Settings:
                         f'{type(self).__name__}.{item.name} = {value!r} is not one of '
                         f'{", ".join(map(str, item.metadata["options"]))}: '
                         f'{item.metadata["doc"]}')
+                continue
+            if 'valid' in item.metadata:
                 continue
             low, high = item.metadata['low'], item.metadata['high']
             if not low <= value <= high:  # also refuses NaN

@@ -15,6 +15,7 @@
 """What a user may change about perceiving and learning."""
 
 from dataclasses import dataclass
+from math import ceil
 
 from hlai_control.settings.declaring import choice, setting, Settings
 
@@ -39,6 +40,21 @@ class WorldModelSettings(Settings):
         0.03, 1e-9, 1e6, 'Penalty on squared coefficients of the dynamics, beside squared '
         'errors in units of the typical acceleration.')
     window: int = setting(512, 8, 65536, 'Transitions that the coefficients are fitted to.')
+
+
+@dataclass(frozen=True)
+class SurpriseSettings(Settings):
+    """Of alarms: the world model is wrong by more than it used to be, a sensor is frozen."""
+
+    patience_s: float = setting(
+        3600.0, 1.0, 1e9, 'Time between false alarms, on average, at least [s].')
+    old: float = setting(
+        0.05, 0.0, 1.0, 'After an alarm, weight of what was learned before it, 0 to 1; 1: an '
+        'alarm changes nothing.')
+
+    def patience_ticks(self, period_s: float) -> int:
+        """Return the control periods that shall pass between false alarms."""
+        return max(2, ceil(self.patience_s / period_s))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@
 
 from dataclasses import dataclass
 
-from hlai_control.settings.declaring import choice, setting, Settings
+from hlai_control.settings.declaring import choice, named, setting, Settings
 from hlai_control.settings.planning import PLANNERS
 
 
@@ -45,6 +45,11 @@ class SimulationSettings(Settings):
         -1, -1, 64, 'Ticks from a command to its effect; -1: as the manifest states.')
     payload_kg: float = setting(0.0, 0.0, 1000.0, 'Mass added to the last link [kg].')
     friction_scale: float = setting(1.0, 0.0, 100.0, "Factor on the manifest's joint damping.")
+    frozen_sensor: str = named(
+        '', 'a measured coordinate, or empty', 'Sensor that repeats its last reading.')
+    biased_sensor: str = named(
+        '', 'a measured coordinate, or empty', 'Sensor to which sensor_bias is added.')
+    sensor_bias: float = setting(0.0, -1000.0, 1000.0, 'Added to it, in its unit.')
     stall_s: float = setting(
         10.0, 0.1, 3600.0, 'Lockstep: report who owes the tick after so long [s].')
 

@@ -30,11 +30,14 @@ from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.residuals import fitted_noise, left_out
+from hlai_control.world_model.surprise import residual, surprisal
 
 # Rates are divided by this many root mean squares: what the robot will do next is faster.
 _SPAN = 2.0
 # Transitions at most that are kept because they differ.
 _DIVERSE = 512
+# New transitions from which on noise is fitted anew after an alarm.
+_TELLING = 64
 
 
 class WorldModelLearner:
@@ -70,7 +73,10 @@ class WorldModelLearner:
         self._moments = torch.zeros(2, 2 * self._count, dtype=torch.float64)
         self._squares = torch.zeros(self._count, dtype=torch.float64)
         self.replay = Replay(layout)
-        self._diverse = DiverseMemory(layout, max(2, min(settings.window // 2, _DIVERSE)))
+        self._diverse, self._stale = self._memory(layout), self._memory(layout)
+        self._layout, self._old = layout, 1.0
+        # Whether somebody has taken a fitted ensemble: before, its errors say nothing.
+        self.consulted = False
 
     @property
     def dynamics(self) -> EnsembleDynamics:
@@ -78,7 +84,7 @@ class WorldModelLearner:
         if not self._fitted:
             self._fit()
             self._dynamics.fold()
-            self._fitted = True
+            self._fitted = self.consulted = True
         return self._dynamics
 
     def add(self, transition: Transition) -> None:
@@ -149,6 +155,33 @@ class WorldModelLearner:
         likelihood = 0.5 * (error * torch.exp(-log_std)).square() + log_std
         return float(residual.square().mean() + likelihood.mean())
 
+    def doubt(self, keep: int, old: float) -> None:
+        """
+        Trust only what is newest: the robot is not what it was.
+
+        All that was learned before remains as a few hundred transitions that
+        differ, each of which counts for less than a new one. So where the
+        robot has not been since, it still knows what it knew; where it has,
+        a handful of new transitions outweigh it.
+
+        :param keep: how many of the newest transitions tell how it is now.
+        :param old: weight of the others, 0 .. 1.
+        """
+        known, newest = self._diverse.all(), self.replay.latest(keep)
+        if len(known.state):
+            self._stale.extend(known)
+        self._old = old
+        self.replay.forget(keep)
+        self._diverse = self._memory(self._layout)
+        if len(newest.state):
+            self._diverse.extend(newest)
+        self._fitted = False
+
+    def surprisal(self, transition: Transition) -> float:
+        """Return the energy of a transition under the ensemble as last handed out, in nats."""
+        with torch.inference_mode():
+            return float(surprisal(*residual(self._dynamics, transition, self._layout)))
+
     def one_step_error(self, transition: Transition) -> Float[Tensor, ' S']:
         """
         Compare a transition with what the ensemble's mean predicted.
@@ -201,7 +234,7 @@ class WorldModelLearner:
     @torch.no_grad()
     def _fit(self) -> None:
         # Ridge regression, in float64: the regressors are far from orthogonal.
-        dynamics, rows = self._dynamics, self._own(self._rows())
+        dynamics, (rows, weight) = self._dynamics, self._weighted()
         middle = self._middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
@@ -212,7 +245,8 @@ class WorldModelLearner:
             alike = [i for i in range(self._count) if signs[i] == sign]
             design = dynamics.design(hidden, columns, alike[0]).double()
             aims = targets[:, alike].double()
-            gram, right = design.mT @ design, design.mT @ aims
+            heavy = design if weight is None else design * weight
+            gram, right = heavy.mT @ design, heavy.mT @ aims
             self._crew.total(gram)
             self._crew.total(right)
             gram.diagonal(dim1=-2, dim2=-1).add_(self._settings.ridge)
@@ -221,9 +255,14 @@ class WorldModelLearner:
             shape = dynamics.coefficients[:, alike].shape
             dynamics.coefficients[:, alike] = found.mT.reshape(shape).float()
             unseen[..., alike] = left_out(aims - design @ found, design, factor).float()
-        weight, bias = fitted_noise(dynamics.trunk.basis(hidden, 1.0), self._state_error(
-            rows.state, rows.next_state, unseen), self._crew)
-        dynamics.noise_weight.copy_(weight)
+        # What an alarm has made stale would pass for noise; few rows tell less than is known.
+        fresh = len(unseen[0]) if weight is None else int((weight == 1.0).sum())
+        if weight is not None and fresh < _TELLING:
+            return
+        slope, bias = fitted_noise(
+            dynamics.trunk.basis(hidden[:, :fresh], 1.0), self._state_error(
+                rows.state[:fresh], rows.next_state[:fresh], unseen[:, :fresh]), self._crew)
+        dynamics.noise_weight.copy_(slope)
         dynamics.noise_bias.copy_(bias)
 
     def _batch(self, members: int, batch: int) -> tuple[Float[Tensor, 'E B D'], ...]:
@@ -231,7 +270,10 @@ class WorldModelLearner:
         old = batch // 2 if self.replay.total > len(self._diverse) else 0
         parts = [self.replay.sample(members * (batch - old), self._generator)]
         if old:
-            parts.append(self._diverse.sample(members * old, self._generator))
+            stale = self._stale_among(old)
+            parts.append(self._diverse.sample(members * (old - stale), self._generator))
+            if stale:
+                parts.append(self._stale.sample(members * stale, self._generator))
         return tuple(torch.cat([rows.view(members, -1, rows.shape[-1]) for rows in alike], dim=1)
                      for alike in _columns(parts))
 
@@ -244,6 +286,25 @@ class WorldModelLearner:
         if (left := limit - sum(len(part.state) for part in parts)) > 0:
             parts.append(self.replay.sample(left, self._generator))
         return Batch(*(torch.cat(alike) for alike in _columns(parts)))
+
+    def _weighted(self) -> tuple[Batch, Float[Tensor, 'B 1'] | None]:
+        # Weights only after an alarm: the same sums in the same order without one.
+        rows = self._rows()
+        if not len(self._stale) or not self._old:
+            return self._own(rows), None
+        stale, count = self._stale.all(), len(rows.state)
+        weight = torch.ones(count + len(stale.state), 1, dtype=torch.float64)
+        weight[count:] = self._old
+        both = Batch(*(torch.cat(alike) for alike in _columns([rows, stale])))
+        return self._own(both), self._crew.part(weight, 0)
+
+    def _stale_among(self, count: int) -> int:
+        # As many of the old ones as their weight is worth.
+        worth = self._old * len(self._stale)
+        return round(count * worth / (worth + len(self._diverse))) if worth else 0
+
+    def _memory(self, layout: Layout) -> DiverseMemory:
+        return DiverseMemory(layout, max(2, min(self._settings.window // 2, _DIVERSE)))
 
     def _own(self, rows: Batch) -> Batch:
         return Batch(*(self._crew.part(part, 0)

@@ -15,8 +15,9 @@
 """
 The world model node: learns G from the stream while the robot moves.
 
-It publishes every version as an artefact, and how surprised it was by each
-step: the error of the prediction that it made before it learned the step.
+It publishes every version as an artefact; how surprised it was by each step,
+before it learned the step; and how far ahead it can see, with intervals that
+what came later has calibrated.
 """
 
 import sys
@@ -28,22 +29,29 @@ from std_msgs.msg import UInt8MultiArray
 import torch
 
 from hlai_control.errors import ArtefactError
-from hlai_control.graph import SURPRISE, WORLD_MODEL
+from hlai_control.graph import INTERVALS, SURPRISE, WORLD_MODEL
 from hlai_control.learning.artefact import Artefact
 from hlai_control.learning.journal import Journal
 from hlai_control.learning.pairing import Joined
 from hlai_control.learning.storage import newest_valid
+from hlai_control.ros.diagnostics import WARN
 from hlai_control.ros.functions import FunctionPublisher, WORLD_MODEL_KIND
 from hlai_control.ros.learner import LearnerNode, nowhere, transition
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, learner
 from hlai_control.ros.signals import Signal, to_message
-from hlai_control.settings import ScheduleSettings, WorldModelSettings
-from hlai_control.types import Batch, generator
+from hlai_control.settings import ScheduleSettings, SurpriseSettings, WorldModelSettings
+from hlai_control.types import Batch, generator, Transition
+from hlai_control.world_model.forecasts import Forecasts, HORIZONS
 from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.watch import Watch
 
-SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version')
+SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version', 'energy', 'evidence',
+                  'threshold', 'alarm')
+# What calibrates surprise and intervals, kept for a run that is resumed.
+CALIBRATION_KIND = 'calibration'
+CALIBRATION_PERIOD_S = 10.0
 # So much may be lost when power is.
 SYNC_PERIOD_S = 1.0
 
@@ -53,9 +61,12 @@ class WorldModelNode(LearnerNode):
 
     def __init__(self) -> None:
         """Declare the parameters."""
-        super().__init__('world_model', 'World model', [WorldModelSettings, ScheduleSettings])
+        super().__init__('world_model', 'World model', [
+            WorldModelSettings, SurpriseSettings, ScheduleSettings])
         self._journal: Journal | None = None
-        self.create_timer(SYNC_PERIOD_S, self._sync, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(SYNC_PERIOD_S, self._sync, clock=steady)
+        self.create_timer(CALIBRATION_PERIOD_S, self._keep_calibration, clock=steady)
 
     def setup(self, run: Run) -> None:
         """Build the learner; read back what an earlier process of this run knew."""
@@ -70,8 +81,15 @@ class WorldModelNode(LearnerNode):
                 self.diagnostics.count('journal: bytes of a torn end dropped', self._journal.torn)
         self._functions = FunctionPublisher(self.speak(UInt8MultiArray, WORLD_MODEL, FUNCTION),
                                             run.run_dir)
-        self._surprise = self.speak(JointState, SURPRISE, learner(1.0 / self.layout.period_s))
-        self._loss = 0.0
+        rate = learner(1.0 / self.layout.period_s)
+        self._surprise = self.speak(JointState, SURPRISE, rate)
+        self._intervals = self.speak(JointState, INTERVALS, rate)
+        self._watch = Watch(self.layout, read(self, SurpriseSettings))
+        self._forecasts = Forecasts(self.layout, read(self, WorldModelSettings), run.seed)
+        self._interval_names = (
+            *(f'{name}/{ahead}' for ahead in HORIZONS for name in self.layout.states),
+            *(f'coverage/{ahead}' for ahead in HORIZONS))
+        self._loss, self._last_tick = 0.0, -1
         # Learn nothing once: the first backward pass of torch takes seconds.
         scratch = WorldModelLearner(self.layout, read(self, WorldModelSettings),
                                     generator(0, 'warm-up'))
@@ -88,7 +106,17 @@ class WorldModelNode(LearnerNode):
         if known is not None:
             dynamics.load(known.tensors)
             self.publish_version(known.version)
+        kept = newest_valid(self._functions.folder, self.layout, CALIBRATION_KIND,
+                            self._calibration())
+        if kept is not None:
+            self._watch.load(kept.tensors)
+            self._forecasts.load(kept.tensors)
         self.remember()
+
+    def stop(self) -> None:
+        """Keep the calibration."""
+        super().stop()
+        self._write_calibration()
 
     def teardown(self) -> None:
         """Bring the journal to the disk, and close it."""
@@ -110,11 +138,52 @@ class WorldModelNode(LearnerNode):
         self._keep(joined)
         step = transition(joined)
         error = self._learner.one_step_error(step).double().numpy()
+        self._watch.notice(self._learner, step)
         self._learner.add(step)
+        found = self._watch.surprise
         values = [float(np.sqrt(np.mean(error ** 2))), self._loss, self.transitions,
-                  self.updates, self._version]
+                  self.updates, self._version, self._watch.energy, self._watch.evidence,
+                  found.threshold, found.alarm]
         self._surprise.publish(to_message(Signal(
             joined.stamp_ns, SURPRISE_NAMES, np.array(values, np.float64))))
+        self._tell()
+        self._foresee(joined, step)
+
+    def _tell(self) -> None:
+        """Say in diagnostics when an alarm begins or ends."""
+        self.diagnostics.fact('surprise: alarms', self._watch.alarms)
+        if not self.diagnostics.fact('surprise: alarm', self._watch.surprise.alarm):
+            return
+        if self._watch.surprise.alarm:
+            self.diagnostics.state('surprised: the robot is not what was learned', WARN)
+        else:
+            self.diagnostics.state('active')
+
+    def _foresee(self, joined: Joined, step: Transition) -> None:
+        if joined.tick != self._last_tick + 1:
+            self._forecasts.interrupt()
+        self._last_tick = joined.tick
+        judged = self._forecasts.observe(step)
+        if judged is None:
+            return
+        values = torch.cat([judged.half_width.flatten(), judged.coverage]).double().numpy()
+        if np.isfinite(values).all():
+            self._intervals.publish(to_message(Signal(
+                joined.stamp_ns, self._interval_names, values)))
+
+    def _calibration(self) -> dict[str, torch.Tensor]:
+        return self._watch.export() | self._forecasts.export()
+
+    def _keep_calibration(self) -> None:
+        if self.active:
+            self._write_calibration()
+
+    def _write_calibration(self) -> None:
+        try:
+            self._functions.keep(Artefact(CALIBRATION_KIND, self._version, self._calibration()),
+                                 self.layout)
+        except (ArtefactError, OSError) as error:
+            self.diagnostics.count(f'calibration: {error}')
 
     def _keep(self, joined: Joined) -> None:
         if self._journal is None:
@@ -136,8 +205,9 @@ class WorldModelNode(LearnerNode):
     def publish_version(self, version: int) -> None:
         """Publish the ensemble as it is now."""
         self._version = version
-        self._functions.publish(
-            Artefact(WORLD_MODEL_KIND, version, self._learner.dynamics.export()), self.layout)
+        tensors = self._learner.dynamics.export()
+        self._forecasts.put(tensors)
+        self._functions.publish(Artefact(WORLD_MODEL_KIND, version, tensors), self.layout)
 
 
 def main() -> int:
