@@ -84,8 +84,8 @@ def test_scattered_states_fill_the_box_that_motion_has_touched():
     replay = Replay(MASS)
     for x in torch.linspace(-1.0, 1.0, 101):  # a line
         replay.add(Transition(torch.stack([x, 2.0 * x]), torch.zeros(1), torch.zeros(2)))
-    found = scattered(replay, 2000, generator(0, 'test'))
-    assert torch.equal(found, scattered(replay, 2000, generator(0, 'test')))
+    found = scattered(replay, 2000, 2, generator(0, 'test'))
+    assert torch.equal(found, scattered(replay, 2000, 2, generator(0, 'test')))
     assert float(found[:, 0].abs().max()) <= 1.0 and float(found[:, 1].abs().max()) <= 2.0
     on_line = (found[:, 1] - 2.0 * found[:, 0]).abs() < 1e-6
     assert 0.25 < float(on_line.float().mean()) < 0.37  # 0.3, and a hundredth of the rest

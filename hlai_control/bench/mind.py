@@ -191,6 +191,7 @@ def _teacher(layout: Layout, settings: MindSettings) -> Planner | None:
     own = settings.agent
     if not own.schedule.plans:
         return None
+    planning = own.planning.configured('', own.critic.horizon)
     if settings.taught is not None:
-        return settings.taught(layout, own.planning)
-    return HybridPlanner(layout, own.planning.planner, own.planning.hybrid, own.planning.ddp)
+        return settings.taught(layout, planning)
+    return HybridPlanner(layout, planning.planner, planning.hybrid, planning.ddp)

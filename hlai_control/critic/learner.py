@@ -39,6 +39,9 @@ _SPAN = 10.0
 _JUDGE = 0.02
 # As many of the newest steps judge a value that was learned before: 0.98^250 is under 1 %.
 _RECENT = 250
+# A return is as wrong as its size, and never less than a part of the unit: errors count in units
+# of both. In units of the whole value, what the goal's surroundings cost would be noise.
+_RELATIVE, _FLOOR = 0.1, 0.05
 # As many transitions tell what another cost is like.
 _KNOWN = 100_000
 
@@ -174,12 +177,11 @@ class CriticLearner:
         now, ahead = self._value.untempered(both).tolist()
         surprise = stage + self._discount * ahead - now
         self._surprise += _JUDGE * (surprise ** 2 - self._surprise)
-        # Plans teach about all the motion, so that is what their value is judged by: a robot that
-        # has come to rest where its task is solved meets no variation any more to explain.
-        share = 1.0 / self.replay.total if len(self.lessons) else _JUDGE
-        self._variation += share * ((stage - self._mean_cost) ** 2 - self._variation)
+        self._variation += _JUDGE * ((stage - self._mean_cost) ** 2 - self._variation)
         explained = 1.0 - self._surprise / max(self._variation, 1e-12)
-        self._value.trust.fill_(min(max(explained, 0.0), 1.0))
+        # Plans vouch for what they teach: real steps alone would earn no trust in the seconds in
+        # which it matters most (decision 21).
+        self._value.trust.fill_(1.0 if len(self.lessons) else min(max(explained, 0.0), 1.0))
 
     def update(self, dynamics: Dynamics, policy: PolicyFunction | None = None) -> float:
         """
@@ -190,7 +192,7 @@ class CriticLearner:
         :returns: the loss, in units of the value's own scale, squared.
         :raises ShapeError: if nothing has been added yet.
         """
-        return self._fit(*self._targets(dynamics, policy))
+        return self._fit(*self._targets(dynamics, policy), self._settings.learning_rate)
 
     def practise(self) -> float:
         """
@@ -201,15 +203,18 @@ class CriticLearner:
         found = self.lessons.sample(self._settings.practised, self._generator)
         with torch.no_grad():
             returns = found.cost + found.share * self._target.untempered(found.end)
-        return self._fit(found.state, returns)
+        return self._fit(found.state, returns, self._settings.practice_rate)
 
-    def _fit(self, states: Float[Tensor, 'B S'], returns: Float[Tensor, ' B']) -> float:
-        error = (self._value.each(states) - returns) / self._value.unit
+    def _fit(self, states: Float[Tensor, 'B S'], returns: Float[Tensor, ' B'],
+             rate: float) -> float:
+        error = (self._value.each(states) - returns) / (
+            _FLOOR * self._value.unit + _RELATIVE * returns)
         own = 2.0 * torch.randint(2, error.shape, generator=self._generator)
         if self._settings.members == 1:
             own = torch.ones_like(error)
         loss = (own * torch.nn.functional.smooth_l1_loss(
             error, torch.zeros_like(error), reduction='none')).mean()
+        self._optimiser.param_groups[0]['lr'] = rate
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._optimiser.step()

@@ -27,6 +27,8 @@ from hlai_control.types import Plan
 
 # Labels kept: the world model that older ones were planned with is outdated.
 CAPACITY = 8192
+# Half of what is drawn is of so many newest: where the robot is, by the model of now.
+NEWEST = 96
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Lesson:
     States of plans, what the plans do there, and what that costs up to their end.
 
     V(state) is about ``cost + share * V(end)``; so a lesson stays of use while
-    V improves.
+    V improves. Near a state the plan does ``action + gain (s - state)``.
+
+    :param known: 1 where the plan said its gains, else 0.
     """
 
     state: Float[Tensor, 'B S']
@@ -43,6 +47,27 @@ class Lesson:
     end: Float[Tensor, 'B S']
     cost: Float[Tensor, ' B']
     share: Float[Tensor, ' B']
+    gain: Float[Tensor, 'B A S']
+    known: Float[Tensor, ' B']
+
+    def nearby(self, reach: Float[Tensor, ' S'], low: Float[Tensor, ' A'],
+               high: Float[Tensor, ' A'], generator: torch.Generator
+               ) -> tuple[Float[Tensor, 'B S'], Float[Tensor, 'B A']]:
+        """
+        Say what the plans do not on but near their states: examples with a slope.
+
+        A network that fits these has the plans' gains as its derivative, to first
+        order in the reach (Czarnecki et al. 2017, *Sobolev training*, by samples).
+
+        :param reach: standard deviations of how far beside.
+        :param low: least commands.
+        :param high: greatest commands.
+        :returns: states, and the commands there, within the limits.
+        """
+        aside = reach * torch.randn(self.state.shape, generator=generator)
+        aside = aside * self.known.unsqueeze(-1)
+        action = self.action + (self.gain @ aside.unsqueeze(-1)).squeeze(-1)
+        return self.state + aside, action.clamp(low, high)
 
 
 class Lessons:
@@ -56,7 +81,8 @@ class Lessons:
 
     def __init__(self, layout: Layout, cost: CostFunction, discount: float) -> None:
         """Begin empty."""
-        self._sizes = (layout.state_size, layout.action_size, layout.state_size, 1, 1)
+        self._sizes = (layout.state_size, layout.action_size, layout.state_size, 1, 1,
+                       layout.action_size * layout.state_size, 1)
         self._cost, self._discount = cost, discount
         self._rows = torch.empty(CAPACITY, sum(self._sizes))
         self._count = 0
@@ -73,8 +99,12 @@ class Lessons:
         costs, coming = self._cost.stage(states, plan.actions).tolist(), 0.0
         for t in range(horizon - 1, -1, -1):
             costs[t] = coming = costs[t] + self._discount * coming
+        gains = torch.zeros(horizon, self._sizes[-2]) if plan.gains is None else (
+            plan.gains.flatten(1))
+        known = torch.full((horizon, 1), float(plan.gains is not None))
         rows = torch.cat([states, plan.actions, end.expand(horizon, -1),
-                          torch.tensor(costs).unsqueeze(-1), shares.unsqueeze(-1)], dim=-1)
+                          torch.tensor(costs).unsqueeze(-1), shares.unsqueeze(-1), gains, known],
+                         dim=-1)
         if not bool(torch.isfinite(rows).all()):
             return
         slots = (self._count + torch.arange(horizon)) % CAPACITY
@@ -83,12 +113,18 @@ class Lessons:
 
     def sample(self, count: int, generator: torch.Generator) -> Lesson:
         """
-        Draw labels uniformly, with replacement.
+        Draw labels with replacement: half of them of the newest, the rest of all.
 
         :raises ShapeError: if there are none.
         """
         if not self._count:
             raise ShapeError('no lessons yet; add a plan before sampling')
-        rows = self._rows[torch.randint(len(self), (count,), generator=generator)]
-        state, action, end, cost, share = rows.split(self._sizes, dim=-1)
-        return Lesson(state, action, end, cost.squeeze(-1), share.squeeze(-1))
+        drawn = torch.randint(len(self), (count,), generator=generator)
+        newest = count // 2
+        back = torch.randint(min(NEWEST, len(self)), (newest,), generator=generator)
+        drawn[:newest] = (self._count - 1 - back) % CAPACITY
+        rows = self._rows[drawn]
+        state, action, end, cost, share, gain, known = rows.split(self._sizes, dim=-1)
+        return Lesson(state, action, end, cost.squeeze(-1), share.squeeze(-1),
+                      gain.unflatten(-1, (action.shape[-1], state.shape[-1])),
+                      known.squeeze(-1))

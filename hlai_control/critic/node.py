@@ -20,6 +20,7 @@ the one that is due), publishes its own, and the anticipated cost of every
 state: the robot's expectation of how well things will go.
 """
 
+from dataclasses import replace
 from pathlib import Path
 import sys
 
@@ -112,8 +113,9 @@ class CriticNode(LearnerNode):
         if self.schedule.plans:
             # Only who plans needs the compiler.
             from hlai_control.actor.hybrid import HybridPlanner
-            teacher = HybridPlanner(self.layout, planner, read(self, HybridSettings),
-                                    read(self, DdpSettings))
+            teacher = HybridPlanner(
+                self.layout, replace(planner, horizon=read(self, CriticSettings).horizon),
+                read(self, HybridSettings), read(self, DdpSettings))
         return Studies(self.layout, TaskCost(self.layout, spec), spec.discount,
                        (read(self, CriticSettings), read(self, PolicySettings), self.schedule),
                        seed, teacher, planner.iterations)

@@ -14,17 +14,28 @@
 
 """Where to imagine from: near what the robot did, and wherever its coordinates have been."""
 
+from typing import Protocol, runtime_checkable
+
 from jaxtyping import Float
 import torch
 from torch import Tensor
 
-from hlai_control.learning.replay import Replay
+from hlai_control.types import Batch
 
 # Share of the states whose coordinates are drawn each on its own.
 _SCATTERED = 0.7
 
 
-def scattered(replay: Replay, count: int, generator: torch.Generator) -> Float[Tensor, 'B S']:
+@runtime_checkable
+class Memory(Protocol):
+    """What the robot did: all of it, or what differs."""
+
+    def sample(self, count: int, generator: torch.Generator) -> Batch:
+        """Draw transitions uniformly, with replacement."""
+
+
+def scattered(memory: Memory, count: int, size: int,
+              generator: torch.Generator) -> Float[Tensor, 'B S']:
     """
     Draw states to imagine from.
 
@@ -33,11 +44,11 @@ def scattered(replay: Replay, count: int, generator: torch.Generator) -> Float[T
     together anew, each coordinate from another moment: their box is filled, of
     which the robot's own motion is but a line. The rest are as they were.
 
-    :param replay: what the robot did.
+    :param memory: what the robot did.
     :param count: B.
-    :raises ShapeError: if the replay is empty.
+    :param size: S.
+    :raises ShapeError: if the memory is empty.
     """
-    size = replay.latest(1).state.shape[-1]
-    rows = replay.sample(count * size, generator).state.view(count, size, size)
+    rows = memory.sample(count * size, generator).state.view(count, size, size)
     anew = torch.rand(count, 1, generator=generator) < _SCATTERED
     return torch.where(anew, rows.diagonal(dim1=1, dim2=2), rows[:, 0])

@@ -67,10 +67,13 @@ class CriticSettings(Settings):
     trace: float = setting(
         0.95, 0.0, 1.0, 'Lambda of TD(lambda) along imagined roll-outs; 0: one step, 1: all.')
     hidden: int = setting(48, 4, 1024, 'Units in each of the two hidden layers.')
-    learning_rate: float = setting(2e-3, 1e-6, 1.0, 'Adam step size.')
+    learning_rate: float = setting(2e-3, 1e-6, 1.0, 'Adam step size along imagined steps.')
+    practice_rate: float = setting(5e-3, 1e-6, 1.0, 'Adam step size on plans.')
     batch: int = setting(64, 1, 65536, 'Start states per update.')
     imagined_steps: int = setting(5, 1, 100, 'Length of imagined roll-outs [ticks].')
-    practised: int = setting(256, 1, 65536, 'Planned states per update on plans.')
+    practised: int = setting(128, 1, 65536, 'Planned states per update on plans.')
+    horizon: int = setting(
+        16, 1, 500, 'Horizon of the plans that teach critic and policy [ticks].')
     target_rate: float = setting(0.05, 1e-4, 1.0, 'Polyak rate of the target network.')
 
 
@@ -94,9 +97,12 @@ class ScheduleSettings(Settings):
 
     updates: int = setting(5, 0, 10_000, 'World model updates U per transition.')
     critic_updates: int = setting(2, 0, 10_000, 'Critic updates per transition.')
-    plans: int = setting(0, 0, 1000, 'Plans per transition that critic and policy learn from.')
+    plans: int = setting(
+        0, 0, 1000, 'Plans per transition that critic and policy learn from: the first from the '
+        'newest state, the second from a state put together anew, further ones from where the '
+        'policy leads in imagination.')
     practice: int = setting(
-        6, 0, 10_000, 'Updates on such plans per transition, of critic and policy each.')
+        10, 0, 10_000, 'Updates on such plans per transition, of critic and policy each.')
     policy_updates: int = setting(
         0, 0, 10_000, 'Updates of the policy by backprop through the world model per transition.')
     publish_every: int = setting(2, 1, 1000, 'Ticks P between published versions.')
