@@ -15,7 +15,7 @@
 """``hlai eval``: many independent lockstep runs through the same graph, beside baselines."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib.util import find_spec
 import json
@@ -122,6 +122,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     settings = read_arguments(arguments)
     manifest = load_robot(settings.robot)
     task = load_task(settings.task, manifest)
+    settings = replace(settings, rooms=task.rooms(settings.rooms))
     model = model_file(settings.model, manifest, settings.rooms)
     done = _resume(settings)
     console, interrupt = Console(), Interrupt()

@@ -184,7 +184,7 @@ class RodSwingUp:
     with the rod's equation of motion.
     """
 
-    MASS, LENGTH, GRAVITY = 1.0, 1.0, 9.81
+    MASS, LENGTH = 1.0, 1.0
     CATCH_ANGLE, CATCH_SPIN = 0.35, 1.2
 
     def __init__(self, manifest: RobotManifest, _seed: int) -> None:
@@ -192,7 +192,7 @@ class RodSwingUp:
         self._limit, self._period_s = manifest.actuators[0].high, manifest.period_s
         self._pending = [0.0] * manifest.delay_ticks
         self.inertia = self.MASS * self.LENGTH ** 2 / 3.0
-        self.weight = 0.5 * self.MASS * self.GRAVITY * self.LENGTH
+        self.weight = 0.5 * self.MASS * manifest.simulation.gravity * self.LENGTH
         # Closed form of the continuous regulator with weights 10, 1 and 1 on lean, spin, torque.
         lean = self.weight + sqrt(self.weight ** 2 + 10.0)
         self.gain = np.array([lean, sqrt(2.0 * self.inertia * lean + 1.0)])
@@ -228,7 +228,8 @@ Make = Callable[[RobotManifest, int], Controller]
 # What an engineer would write, by robot and task; others have no such row.
 CLASSICAL: dict[tuple[str, str], Make] = {('cartpole', 'swingup'): EnergySwingUp,
                                           ('cartpole_positions', 'swingup'): EnergySwingUp,
-                                          ('pendulum', 'pendulum_swingup'): RodSwingUp}
+                                          ('pendulum', 'pendulum_swingup'): RodSwingUp,
+                                          ('pendulum_gym', 'pendulum_gym'): RodSwingUp}
 
 
 def rows(robot: str, task: str) -> Sequence[tuple[str, Make]]:
