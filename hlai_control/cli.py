@@ -29,7 +29,10 @@ HELP = """usage: hlai VERB [key:=value ...]
            resume:=RUN (goes on with a run of before, all that it learned included)
   eval     run many independent lockstep runs through the same graph
            robot:=cartpole task:=swingup seeds:=10 first_seed:=0
-           timeout_s:=30 (of motion, per run) json:=FILE
+           timeout_s:=30 (of motion, per run) json:=FILE (and FILE.png beside it)
+           model:=FILE (that hlai train has written; every run begins with it)
+  eval plot
+           draw the survival curves of such a file again: json:=FILE
   eval paradigms
            the lecture's paradigms side by side, from model-free RL to our agent
            robots:=pendulum,cartpole rows:=agent,sac seeds:=20 first_seed:=0
@@ -110,6 +113,10 @@ def main() -> int:
         return 2
     except HlaiError as error:
         print(f'hlai: {error}', file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f'hlai: {error.filename or "the system"}: {error.strerror or error}; make room, or '
+              'choose a place that can be written', file=sys.stderr)
         return 1
 
 

@@ -16,7 +16,6 @@
 
 import os
 from pathlib import Path
-import tempfile
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -26,7 +25,9 @@ def write_atomic(path: Path, data: bytes) -> None:
     :param path: where; its folder must exist.
     :param data: the whole content.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix='.' + path.name)
+    # Not by tempfile, which lets nobody else read it.
+    name = path.parent / f'.{path.name}.{os.getpid()}'
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         with os.fdopen(handle, 'wb') as file:
             file.write(data)
@@ -34,7 +35,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
         raise
     # The rename itself is durable only once the folder is.
     folder = os.open(path.parent, os.O_RDONLY)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 RATE_SUFFIX = '/rate'
 STD_SUFFIX = '/std'
+MEASURED_SUFFIX = '/measured'
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ class Layout:
     def action_size(self) -> int:
         """Return A, the number of actuators."""
         return len(self.actions)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether no sensor measures some of the state coordinates."""
+        return any(std != std for std in self.noise_std)
 
     @property
     def mirror_states(self) -> tuple[float, ...]:

@@ -23,15 +23,15 @@ import torch
 from torch import Tensor
 
 from hlai_control.settings import RiskSettings
-from hlai_control.types import Budget, Estimate, Plan
+from hlai_control.types import Budget, Estimate, Outcomes, Plan
 
 
 @runtime_checkable
 class Estimator(Protocol):
     """Perception: sensors -> s[t] with uncertainty."""
 
-    def predict(self) -> Estimate:
-        """Move the belief one control period ahead."""
+    def predict(self, action: Float[Tensor, ' A'] | None = None) -> Estimate:
+        """Move the belief one control period ahead, this command in effect; None: not known."""
 
     def correct(self, measured: Float[Tensor, ' S']) -> Estimate:
         """Fold in one measurement; NaN marks a coordinate not measured."""
@@ -47,11 +47,23 @@ class Dynamics(Protocol):
 
     @property
     def latent_size(self) -> int:
-        """Z, the number of components of z; R(z) = |z|^2 / 2."""
+        """Z, the number of components of z, N(0, I) a priori."""
 
     def step(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A'],
              z: Float[Tensor, 'E *B Z'] | None = None) -> Float[Tensor, 'E *B S']:
-        """Predict one control period ahead; ``z=None`` is the mode z = 0."""
+        """
+        Predict one control period ahead.
+
+        ``z=None`` is z = 0: of several modes the most probable one, without noise.
+        """
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """World models that say in closed form what z may lead to; see ``world_model/energy.py``."""
+
+    def outcomes(self, state: Float[Tensor, 'E *B S'], action: Float[Tensor, '*B A']) -> Outcomes:
+        """List each mode's probability, mean and standard deviation."""
 
 
 @runtime_checkable
@@ -210,6 +222,11 @@ class Planner(Protocol):
 def follows(part: object) -> TypeGuard[Trajectories]:
     """Tell whether a world model may do more than a step per call."""
     return _has(part, 'whole', 'follow', 'linearise')
+
+
+def decodes(part: object) -> TypeGuard[Decoder]:
+    """Tell whether a world model says in closed form what z may lead to."""
+    return _has(part, 'outcomes')
 
 
 def bends_cost(part: object) -> TypeGuard[ExpandableCost]:

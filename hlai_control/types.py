@@ -26,6 +26,7 @@ S      state coordinates (positions, then rates)
 A      actuators
 Z      components of the latent z
 C      cost terms
+J      modes of a mixture
 ====== =====================================================
 """
 
@@ -109,6 +110,21 @@ class Plan:
     def feasible(self) -> bool:
         """Whether it keeps to all constraints."""
         return not self.violated
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """
+    What may follow a state and an action: ``s' = mean[j] + std[j] e``, e ~ N(0, I).
+
+    :param log_chance: log of the probability of each mode j.
+    :param mean: where each leads.
+    :param std: what one unit of e adds to each coordinate, same units.
+    """
+
+    log_chance: Float[Tensor, 'E *B J']
+    mean: Float[Tensor, 'E *B J S']
+    std: Float[Tensor, 'E *B J S']
 
 
 def _never() -> bool:

@@ -147,3 +147,11 @@ def test_the_rod_is_pumped_with_all_of_the_torque_and_caught_near_upright():
     # Too fast to stay up: energy is taken out.
     assert float(RodSwingUp(load_robot('pendulum'), 0).act(np.array([pi, 7.0]))[0]) == -2.0
     assert abs(float(RodSwingUp(load_robot('pendulum'), 0).act(np.array([pi, 0.0]))[0])) < 1e-9
+
+
+def test_rates_without_a_sensor_are_differences():
+    seeing, blind = EnergySwingUp(ROBOT, 0), EnergySwingUp(ROBOT, 0)
+    nowhere = np.full(2, np.nan)
+    assert blind.act(np.r_[0.1, 0.2, nowhere]) == seeing.act(np.array([0.1, 0.2, 0.0, 0.0]))
+    assert blind.act(np.r_[0.2, 0.1, nowhere]) == pytest.approx(
+        seeing.act(np.array([0.2, 0.1, 2.0, -2.0])))

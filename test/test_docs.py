@@ -43,7 +43,8 @@ from hlai_control.settings import GROUPS
 DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', ROOT / 'CHANGELOG.md',
              *sorted((ROOT / 'docs').rglob('*.md'))]
 KEYS = {'up': up.KEYS, 'eval': evaluate.KEYS, 'train': train.KEYS, 'export': export.KEYS,
-        'bench': bench.KEYS, 'doctor': (), 'eval paradigms': paradigms.KEYS}
+        'bench': bench.KEYS, 'doctor': (), 'eval paradigms': paradigms.KEYS,
+        'eval plot': ('json',)}
 FOLDERS = ('.ci', 'benchmark', 'config', 'docs', 'hlai_control', 'launch', 'resource', 'scripts',
            'test')
 WORDS = re.compile(r'\S+')
@@ -234,7 +235,7 @@ MISTAKES = [
     ('robots', 'step_s: 0.0002', 'step_s: 0.0003'),
     ('tasks', 'kind: angle', 'kind: angel'),
     ('tasks', 'weight: 100.0, limit: 1.6', 'weight: 100.0'),
-    ('tasks', 'robots: [cartpole]', 'robots: [pendulum]'),
+    ('tasks', 'robots: [cartpole, cartpole_positions]', 'robots: [pendulum]'),
     ('tasks', 'hold_s: 3.0', 'hold_s: 3.0\nconstraints:\n'
      '  - {name: rail, kind: limit, coordinate: cart.x}'),
 ]

@@ -14,6 +14,7 @@
 
 """``hlai eval``: which runs it makes, what it keeps, and what it refuses."""
 
+from hashlib import sha256
 import json
 from pathlib import Path
 import signal
@@ -24,6 +25,8 @@ import pytest
 from hlai_control.errors import GraphError, SettingsError, UsageError
 from hlai_control.parent.domain import DomainLock
 from hlai_control.parent.evaluate import evaluate, read_arguments
+from hlai_control.parent.statistics import wilson
+from hlai_control.parent.survival_plot import curve
 
 ROW = {'solved': True, 'solved_at_s': 2.5, 'interaction_s': 5.5, 'wall_s': 7.0}
 # What a run depends on, as a file holds it.
@@ -66,7 +69,8 @@ def test_any_seed_may_be_the_first():
     ('seeds:=0', '1 .. '), ('seeds:=many', 'whole number'), (f'first_seed:={2 ** 63}', 'whole'),
     ('timeout_s:=0', 'at least 0.1'), ('seed:=3', 'did you mean seeds?'),
     ('domain:=500', '0 .. 232'), ('robot:=cartpol', 'cartpole'), ('task:=swing', 'swingup'),
-    ('json:=/no/such/folder/a.json', 'a folder that exists'), ('json:=/tmp', 'cannot be written')])
+    ('json:=/no/such/folder/a.json', 'a folder that exists'), ('json:=/tmp', 'cannot be written'),
+    ('json:=a.png', 'cannot be written')])
 def test_wrong_arguments_are_refused_before_anything_starts(argument, text):
     with pytest.raises(UsageError, match=text):
         evaluate([argument])
@@ -90,7 +94,7 @@ def test_with_all_runs_made_only_the_baselines_are_left(tmp_path, capsys):
     assert found['machine']['cores'] and found['versions']['torch']
     shown = capsys.readouterr().out
     assert '2 of 2' in shown and '0 of 2' in shown and 'fraction solved' in shown
-    assert [path.name for path in tmp_path.iterdir()] == ['eval.json']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['eval.json', 'eval.png']
 
 
 @pytest.mark.parametrize('change', [
@@ -139,3 +143,41 @@ def test_missing_seeds_are_run_and_what_is_there_survives_a_failure(tmp_path, mo
         evaluate(_arguments(path, 'seeds:=3', 'domain:=46'))
     lock.release()
     assert path.read_text() == before
+
+
+def test_the_picture_lies_beside_the_results_and_can_be_made_again(tmp_path, capsys):
+    path = _file(tmp_path / 'eval.json', [7, 8], robot='cartpole', task='swingup')
+    assert evaluate(['plot', f'json:={path}']) == 0
+    picture = tmp_path / 'eval.png'
+    assert picture.read_bytes().startswith(b'\x89PNG') and 'eval.png' in capsys.readouterr().out
+
+
+def test_the_curve_steps_where_runs_were_solved():
+    times, share, low, high = curve([2.0, None, 3.0, 3.0], 10.0)
+    assert times == [0.0, 2.0, 3.0, 10.0] and share == [0.0, 0.25, 0.75, 0.75]
+    assert [(low[i], high[i]) for i in range(4)] == [
+        wilson(0, 4), wilson(1, 4), wilson(3, 4), wilson(3, 4)]
+
+
+@pytest.mark.parametrize('content', ['', '[]', '{"runs": [], "settings": {}}', '{"runs": 3}'])
+def test_what_is_no_result_is_not_drawn(tmp_path, content):
+    path = tmp_path / 'eval.json'
+    path.write_text(content)
+    with pytest.raises(UsageError, match='cannot be drawn'):
+        evaluate(['plot', f'json:={path}'])
+    with pytest.raises(UsageError, match='plot json:=FILE'):
+        evaluate(['plot'])
+
+
+def test_results_say_which_model_the_runs_began_with(tmp_path):
+    (tmp_path / 'world_model.safetensors').write_bytes(b'model')
+    plain = read_arguments([]).identity()['files']
+    files = read_arguments([f'model:={tmp_path}']).identity()['files']
+    assert files == plain | {'model': sha256(b'model').hexdigest()}
+    (tmp_path / 'transitions.journal').write_bytes(b'rows')
+    files = read_arguments([f'model:={tmp_path}']).identity()['files']
+    assert files['transitions'] == sha256(b'rows').hexdigest()
+    with pytest.raises(UsageError, match='model:=.* cannot be read'):
+        evaluate([f'model:={tmp_path}'])
+    with pytest.raises(UsageError, match='model:=/nowhere'):
+        evaluate(['model:=/nowhere'])

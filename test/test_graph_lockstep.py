@@ -60,3 +60,11 @@ def test_a_run_does_not_depend_on_load_or_start_order(tmp_path):
         burner.wait()
     assert busy == calm
     assert other != calm
+
+
+def test_without_rate_sensors_runs_repeat_too(tmp_path):
+    with graph(tmp_path, 'lockstep', autostart=False, robot='cartpole_positions') as (run, wire):
+        first, again = (lockstep_run(run, wire, 3, TICKS) for _ in range(2))
+        deaths = run.processes.deaths()
+    # Perception waited for world models and commands, and learning went on meanwhile.
+    assert again == first and deaths == {}

@@ -14,6 +14,7 @@
 
 """The hybrid planner: exact where it can be, in the right valley where it matters."""
 
+from dataclasses import replace
 from math import pi
 
 from problems import (
@@ -30,7 +31,7 @@ from problems import (
 )
 import pytest
 import torch
-from toys import CARTPOLE
+from toys import CARTPOLE, MASS
 
 from hlai_control.actor.ddp import DdpPlanner
 from hlai_control.actor.hybrid import HybridPlanner
@@ -129,6 +130,40 @@ def test_limits_hold_and_same_seed_same_plan():
                 for _ in range(2))
     assert torch.equal(one.actions, two.actions)
     assert float(one.actions.abs().max()) <= 10.0
+
+
+class Rod:
+    """Gymnasium's pendulum, angle 0 hanging, by a semi-implicit rule."""
+
+    members, latent_size = 1, 2
+
+    def step(self, state, action, z=None):
+        rate = state[..., 1:] + 0.05 * (3.0 * action - 15.0 * state[..., :1].sin())
+        return torch.cat([state[..., :1] + 0.05 * rate, rate], dim=-1)
+
+
+class LittleEnergy:
+    """Cost of energy short of the upright rest: 10 J at most."""
+
+    names = ('energy',)
+
+    def terms(self, state, action):
+        return self.stage(state, action).unsqueeze(-1)
+
+    def stage(self, state, action):
+        return 10.0 - state[..., 1].square() / 6.0 + 5.0 * state[..., 0].cos()
+
+
+def test_feedback_of_rates_swings_up_a_rod_that_open_loop_noise_does_not():
+    rod = replace(MASS, angle=(True,), action_low=(-2.0,), action_high=(2.0,))
+    problem = Problem(Rod(), LittleEnergy(), None, 1.0)
+    proposed = [[HybridPlanner(rod, PlannerSettings(horizon=50), HybridSettings(
+        samples=0, cold_samples=24 - swings, swings=swings)).plan(
+            torch.zeros(2), problem, None, Budget(1), random(seed)) for seed in range(5)]
+        for swings in (0, 16)]
+    open_loop, swung = ([plan.proposed for plan in plans] for plans in proposed)
+    assert max(swung) < min(open_loop)
+    assert all(float(plan.actions.abs().max()) <= 2.0 for plan in proposed[1])
 
 
 def test_takes_what_an_engine_hands_over():

@@ -178,3 +178,12 @@ def test_what_comes_later_and_counts_sooner_replaces_what_waits():
     scheduled.put(_From(0, 'begin'))
     assert scheduled.advance(0).name == 'begin'
     assert scheduled.advance(10 ** 18) is None
+
+
+def test_the_command_in_effect_answers_an_earlier_tick():
+    commands = AppliedCommands(2, 1)
+    assert commands.in_effect(5).tolist() == [0.0]
+    for tick in (3, 4, 6):
+        commands.put(tick, _command(float(tick)))
+    assert [commands.in_effect(tick).item() for tick in (4, 5, 6, 7, 8, 20)] == [
+        0.0, 3.0, 4.0, 4.0, 6.0, 6.0]

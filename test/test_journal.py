@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 
 from hlai_control.errors import ArtefactError
+from hlai_control.learning.archive import JournalArchive
 from hlai_control.learning.journal import Journal, JournalReader
 from hlai_control.learning.pairing import Joined
 from hlai_control.robots.manifest import load_robot
@@ -292,3 +293,40 @@ def test_a_disk_that_takes_half_a_record_loses_that_record_only(tmp_path):
     complaint, count = done.stdout.splitlines()
     assert '40 of 92 bytes' in complaint and 'make room' in complaint
     assert count == '2'
+
+
+TORN = """
+import resource, signal, sys
+from pathlib import Path
+from hlai_control.errors import ArtefactError
+from hlai_control.learning.journal import Journal
+from hlai_control.robots.manifest import load_robot
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40, resource.RLIM_INFINITY))
+try:
+    Journal(Path(sys.argv[1]), load_robot('cartpole').layout)
+except ArtefactError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_takes_half_a_first_line_makes_no_journal(tmp_path):
+    """Records were appended to the half, and the next start refused the file as none of ours."""
+    done = subprocess.run([sys.executable, '-c', TORN, str(tmp_path / 'a.journal')],
+                          capture_output=True, text=True, timeout=30, check=True)
+    assert 'make room' in done.stdout
+    journal = Journal(tmp_path / 'a.journal', LAYOUT)
+    assert len(journal) == 0 and not journal.torn
+    journal.close()
+
+
+def test_a_row_too_great_for_the_learners_costs_itself_only(tmp_path):
+    """It made them refuse the sixteen thousand that are read together with it."""
+    journal = Journal(tmp_path / 'a.journal', LAYOUT)
+    rest = np.zeros(4)
+    for i in range(3):
+        journal.append(Joined(i, i, rest + (1e300 if i == 1 else 0.0), np.zeros(1), rest))
+    found = list(JournalArchive(JournalReader(tmp_path / 'a.journal', LAYOUT)).chunks(3))
+    assert [len(batch.state) for batch in found] == [2]
+    journal.close()

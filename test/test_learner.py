@@ -235,6 +235,28 @@ def test_other_motion_for_long_does_not_make_it_forget_the_first_minutes():
     assert unexplained() < 0.02
 
 
+def test_rows_not_settled_count_like_any_others_and_are_replaced():
+    data = [cartpole_data(40, seed) for seed in (1, 2)]
+    batches = [Batch(*(torch.stack(part) for part in zip(
+        *((one.state, one.action, one.next_state) for one in rows), strict=True)))
+        for rows in data]
+    kept, revised = (WorldModelLearner(CARTPOLE, SETTINGS, generator(0, 'test'))
+                     for _ in range(2))
+    for one in data[0]:
+        kept.add(one)
+    revised.revise(batches[1], torch.zeros(2))
+    revised.revise(batches[0], torch.zeros(2))
+    probe = data[1][0]
+    for learner in (kept, revised):
+        assert learner.dynamics.members
+    torch.testing.assert_close(revised.one_step_error(probe), kept.one_step_error(probe),
+                               rtol=1e-3, atol=1e-4)
+    # In doubt, less is believed: accelerations shrink towards none.
+    revised.revise(batches[0], torch.tensor([1e4, 1e4]))
+    step = revised.dynamics.step(probe.state.expand(4, 1, -1), probe.action[None]).mean(dim=0)[0]
+    assert float((step[2:] - probe.state[2:]).abs().max()) < 0.05
+
+
 def heavier_step(state: torch.Tensor, force: torch.Tensor) -> torch.Tensor:
     """Another robot: the same, but for half of the force."""
     return cartpole_step(state, 0.5 * force)

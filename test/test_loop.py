@@ -27,7 +27,7 @@ from hlai_control.bench.loop import steps
 from hlai_control.bench.mind import agent_settings, groups, Mind, MindSettings
 from hlai_control.configurator.configuration import REACTIVE
 from hlai_control.cost.task import load_task
-from hlai_control.errors import PlanError, SettingsError
+from hlai_control.errors import PlanError, SettingsError, UsageError
 from hlai_control.robots.manifest import load_robot
 from hlai_control.settings import GuardSettings, SimulationSettings
 from hlai_control.types import Estimate
@@ -141,3 +141,9 @@ def test_a_reactive_mind_answers_with_its_policy_once_it_has_one():
     with Body(MANIFEST, TASK, 0) as body:
         reasons = [step.answer.reason for step in steps(body, mind, 0.6)]
     assert reasons == ['exploring'] * 8 + ['reacting'] * 5
+
+
+def test_a_robot_that_the_loop_cannot_perceive_is_refused():
+    robot = load_robot('cartpole_positions')
+    with pytest.raises(UsageError, match='cartpole_positions, of which not every .*hlai eval'):
+        Body(robot, load_task('swingup', robot), 0)

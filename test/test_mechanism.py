@@ -27,8 +27,8 @@ from hlai_control.types import Batch, generator, Transition
 from hlai_control.world_model.hypotheses import Hypotheses
 from hlai_control.world_model.hypotheses_learner import HypothesesLearner
 from hlai_control.world_model.identification import Identifier
+from hlai_control.world_model.made import make_dynamics, make_learner
 from hlai_control.world_model.mechanism import is_mechanism, Mechanism
-from hlai_control.world_model.models import make_dynamics, make_learner
 from hlai_control.world_model.rigid_body import RigidBodyDynamics, solved
 from hlai_control.world_model.trigonometry import Trigonometry
 

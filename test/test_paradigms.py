@@ -220,6 +220,9 @@ def test_other_settings_and_seeds_are_refused_by_name(tmp_path):
     cells = {'cartpole': {'agent': Cell(asked, {7: run_of(7, 1.0)})}}
     assert joined(path, cells, 'cartpole', 'agent', asked, range(7, 9)).runs.keys() == {7}
     assert not joined(path, cells, 'pendulum', 'agent', asked, range(7, 9)).runs
+    begun = {'cartpole': {'agent': Cell(asked, {})}}  # interrupted before its first run
+    assert joined(path, begun, 'cartpole', 'agent', {'budget_s': 5.0}, range(1)).settings == {
+        'budget_s': 5.0}
     with pytest.raises(UsageError, match=re.escape('planner.horizon = 16, now asked for 30')):
         joined(path, cells, 'cartpole', 'agent', {**asked, 'planner.horizon': 30}, range(7, 9))
     with pytest.raises(UsageError, match=re.escape('seeds [7]; ask for them too (first_seed:=7)')):

@@ -235,3 +235,30 @@ def test_what_is_no_recording_or_a_torn_one_is_refused_in_a_sentence(tmp_path):
         file.write_bytes(whole[:int(share * len(whole))])
         with pytest.raises(RecordingError):
             _read(tmp_path / 'bag')
+
+
+def test_a_recording_without_one_usable_state_is_refused_with_counts(tmp_path):
+    """It ended in a ValueError."""
+    names, nothing = list(ROBOT.joints), [float('nan')] * 2
+    lines = [line for at in range(START, START + 5 * PERIOD, PERIOD) for line in (
+        joints(STATES, at, at, names, nothing, nothing), command(COMMANDS, at, [0.0]))]
+    record(tmp_path / 'bag', lines)
+    with pytest.raises(RecordingError, match='no step of it can be learned(.|\n)*: 5'):
+        _read(tmp_path / 'bag')
+
+
+def test_whatever_byte_is_damaged_the_recording_is_read_or_refused(tmp_path):
+    """Lengths that no longer fit came as a dozen kinds of errors of the library."""
+    write_recording(tmp_path / 'bag', _walk(20, 0), LAYOUT, PERIOD)
+    file = next((tmp_path / 'bag').glob('*.mcap'))
+    whole, draw, refused = file.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(80):
+        damaged = bytearray(whole)
+        damaged[draw.integers(len(whole))] = draw.integers(256)
+        file.write_bytes(bytes(damaged)[:draw.integers(1, 2 * len(whole))])
+        try:
+            assert len(_read(tmp_path / 'bag').transitions) <= 20
+        except RecordingError as error:
+            refused += 1
+            assert 'bag' in str(error)
+    assert 20 < refused < 80

@@ -211,3 +211,12 @@ def test_each_session_goes_on_from_the_newest_that_is_whole(tmp_path):
     assert found(functions) == (BEFORE_VERSION, 100)
     assert [(tmp_path / f'summary-000{number}.json').read_text() for number in (1, 2)] == [
         'first', 'second']
+
+
+def test_no_account_of_an_earlier_session_is_written_over(tmp_path):
+    """Numbered by how many there were, the third took the second's place once one was deleted."""
+    (tmp_path / 'summary-0002.json').write_text('second')
+    (tmp_path / 'summary.json').write_text('third')
+    open_session(tmp_path)
+    assert (tmp_path / 'summary-0002.json').read_text() == 'second'
+    assert (tmp_path / 'summary-0003.json').read_text() == 'third'

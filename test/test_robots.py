@@ -28,6 +28,7 @@ from hlai_control.robots.simulator import Simulator
 
 GRAVITY = 9.81
 TASKS = (('cartpole', 'swingup'), ('pendulum', 'pendulum_swingup'),
+         ('pendulum_gym', 'pendulum_gym'),
          ('double_cartpole', 'double_balance'), ('arm7', 'arm_reach'))
 
 
@@ -82,6 +83,23 @@ def test_the_pendulum_is_gyms(make):
         now = simulator.measure()
         found = np.array([now.true_position[0], now.true_velocity[0]])
         assert np.abs(found - state).max() < 2e-3, (found, state)
+
+
+def test_the_pendulum_of_gymnasium_has_its_gravity_and_its_top_speed(make):
+    simulator, state = make('pendulum_gym'), np.zeros(2)
+    assert load_robot('pendulum_gym').delay_ticks == 0
+    for torque in np.random.default_rng(0).uniform(-2.0, 2.0, 40):
+        simulator.step([torque])
+        state = integrate(state, torque, lambda s, u: np.array(
+            [s[1], 3.0 * u - 15.0 * sin(s[0])]))
+        now = simulator.measure()
+        found = np.array([now.true_position[0], now.true_velocity[0]])
+        assert np.abs(found - state).max() < 2e-3, (found, state)
+    fastest = 0.0
+    for _ in range(200):
+        simulator.step([2.0 if simulator.measure().true_velocity[0] >= 0.0 else -2.0])
+        fastest = max(fastest, abs(simulator.measure().true_velocity[0]))
+    assert 7.9 < fastest <= 8.0
 
 
 def test_the_double_pendulum_is_pilcos(make):

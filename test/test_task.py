@@ -61,15 +61,40 @@ def test_solved_is_upright_and_near_the_centre_whatever_the_turns():
         assert at_goal(solved, {'pole.angle': angle, 'cart.x': x}) is expected
 
 
+SETTINGS = 'settings:\n  planner: {horizon: 40, kind: icem}\n  risk: {tail: 0.5}\n'
+
+
+def test_settings_of_a_task_take_the_place_of_defaults_and_what_is_typed_counts_more(load):
+    task = load('# A term', SETTINGS + '# A term')
+    assert dict(task.settings) == {
+        'planner.horizon': 40, 'planner.kind': 'icem', 'risk.tail': 0.5}
+    assert task.rooms({'planner.horizon': 7, 'critic.batch': 9}) == {
+        'planner.horizon': 7, 'planner.kind': 'icem', 'risk.tail': 0.5, 'critic.batch': 9}
+    assert load_task('swingup', ROBOT).settings == ()
+
+
+@pytest.mark.parametrize(('old', 'new', 'field', 'valid'), [
+    ('horizon: 40', 'horizon: 0', 'settings.planner.horizon', 'from 1 to 500'),
+    ('horizon: 40', 'horizont: 40', 'settings.planner.horizont', 'did you mean horizon'),
+    ('horizon: 40', 'elites: 200', 'settings.planner', 'exceeds candidates'),
+    ('kind: icem', 'kind: icme', 'settings.planner.kind', 'did you mean icem'),
+    ('risk: {tail: 0.5}', 'guard: {authority: 1.0}', 'settings.guard', 'planner')])
+def test_wrong_settings_of_a_task_are_refused(load, old, new, field, valid):
+    with pytest.raises(DocumentError) as caught:
+        load('# A term', SETTINGS.replace(old, new) + '# A term')
+    assert caught.value.field == field and valid in caught.value.valid
+
+
 def test_unknown_tasks_and_other_robots_are_refused():
     with pytest.raises(UsageError, match='did you mean swingup'):
         load_task('swing', ROBOT)
-    with pytest.raises(DocumentError, match="robots: found robots cartpole; .*'arm'"):
+    found = "robots: found robots cartpole, cartpole_positions; .*'arm'"
+    with pytest.raises(DocumentError, match=found):
         load_task('swingup', replace(ROBOT, name='arm'))
 
 
 WRONG = (
-    ('robots: [cartpole]', 'robots: []', 'robots', 'a list of 1'),
+    ('robots: [cartpole, cartpole_positions]', 'robots: []', 'robots', 'a list of 1'),
     ('goal: {cart.x', 'goal: {cart.y', 'goal.cart.y', 'did you mean cart.x'),
     ('goal: {cart.x: 0.0,', 'goal: {cart.x: 3.0,', 'goal.cart.x', 'from -2 to 2'),
     ('goal: {cart.x: 0.0, ', 'goal: {', 'terms[1].coordinate', 'a position that the goal names'),

@@ -31,10 +31,11 @@ import torch
 from toys import CARTPOLE
 
 from hlai_control.errors import RecordingError, UsageError
-from hlai_control.learning.artefact import decode
+from hlai_control.learning.artefact import Artefact, decode, encode
 from hlai_control.learning.crew import Alone
 from hlai_control.learning.journal import Journal
 from hlai_control.learning.pairing import Joined
+from hlai_control.learning.storage import artefact_path, BEFORE_VERSION, newest_valid
 from hlai_control.parent.export import export
 from hlai_control.parent.model import model_file, place_model
 from hlai_control.parent.train import read_arguments
@@ -46,6 +47,7 @@ from hlai_control.training.course import Course
 from hlai_control.training.lessons import BLOCKS, divide
 from hlai_control.types import generator
 from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.learner import WorldModelLearner
 
 ROBOT = load_robot('cartpole')
 SMALL = WorldModelSettings(members=2, hidden=8, batch=16)
@@ -98,11 +100,11 @@ def trained(bag, tmp_path_factory) -> tuple[Path, str]:
 def test_whole_blocks_are_held_out():
     lessons = divide(_motion())
     held = [tuple(row) for row in lessons.held_out.state.tolist()]
-    assert len(held) == COUNT // 5 and len(lessons.learned) == COUNT - len(held)
+    assert len(held) == COUNT // 5 and len(lessons.learned.state) == COUNT - len(held)
     size = COUNT // BLOCKS
     states = [tuple(torch.from_numpy(one.state).float().tolist()) for one in _motion()]
     assert held[:size] == states[2 * size:3 * size]
-    assert not set(held) & {tuple(one.state.tolist()) for one in lessons.learned}
+    assert not set(held) & {tuple(row) for row in lessons.learned.state.tolist()}
     with pytest.raises(RecordingError, match='39 transitions are too few.*at least 40'):
         divide(_motion(39))
 
@@ -192,11 +194,12 @@ def test_ctrl_c_leaves_the_best_so_far(bag, tmp_path):
 def test_a_run_begins_with_a_trained_model(bag, trained, tmp_path):
     out, folder = trained[0], tmp_path / 'run'
     folder.mkdir()
+    sizes = {'world_model.members': 2, 'world_model.hidden': 8}
     for named in (out, out / 'world_model.safetensors'):
-        assert model_file(str(named), ROBOT) == out / 'world_model.safetensors'
+        assert model_file(str(named), ROBOT, sizes) == out / 'world_model.safetensors'
     assert model_file('', ROBOT) is None
     place_model(out / 'world_model.safetensors', folder)
-    placed = folder / 'functions' / f'world_model-{1:018d}.safetensors'
+    placed = folder / 'functions' / 'before-000001' / f'world_model-{1:018d}.safetensors'
     assert placed.read_bytes() == (out / 'world_model.safetensors').read_bytes()
     assert (folder / 'journals' / 'world_model.journal').read_bytes() == (
         out / 'transitions.journal').read_bytes()
@@ -209,6 +212,37 @@ def test_a_run_begins_with_a_trained_model(bag, trained, tmp_path):
             model_file(str(out), robot)
     with pytest.raises(UsageError, match='cannot be read'):
         model_file(str(bag), ROBOT)
+
+
+@pytest.mark.parametrize(('sizes', 'said'), [
+    ({'world_model.hidden': 8}, 'add world_model.members:=2'),
+    ({'world_model.members': 2}, 'add world_model.hidden:=8')])
+def test_a_model_of_other_sizes_is_refused(trained, sizes, said):
+    """The node found no file that fitted, and began from nothing without a word."""
+    with pytest.raises(UsageError, match=said):
+        model_file(str(trained[0]), ROBOT, sizes)
+
+
+def test_a_model_counts_as_older_than_all_that_the_run_makes(trained, tmp_path):
+    """Of another run it has a version of its own, which hid this run's first ones."""
+    learner = WorldModelLearner(ROBOT.layout, SMALL, generator(0, 'test'))
+    tensors, folder = learner.dynamics.export(), tmp_path / 'functions'
+    other = tmp_path / 'other.safetensors'
+    other.write_bytes(encode(Artefact('world_model', 345, tensors), ROBOT.layout))
+    place_model(other, tmp_path)
+    found = newest_valid(folder, ROBOT.layout, 'world_model', tensors)
+    assert found is not None and found.version == BEFORE_VERSION
+    artefact_path(folder, 'world_model', 6).write_bytes(
+        encode(Artefact('world_model', 6, tensors), ROBOT.layout))
+    found = newest_valid(folder, ROBOT.layout, 'world_model', tensors)
+    assert found is not None and found.version == 6
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_a_sentence(bag):
+    """It ended in a traceback."""
+    done = _train(bag, Path('/proc/nowhere'), 'epochs:=1')
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    assert '/proc/nowhere' in done.stderr and 'choose an out:=' in done.stderr
 
 
 def test_a_run_is_exported(tmp_path):

@@ -40,7 +40,7 @@ from hlai_control.layout import Layout
 from hlai_control.protocols import Planner, Problem
 from hlai_control.settings import CriticSettings, WorldModelSettings
 from hlai_control.types import Budget, Estimate, generator
-from hlai_control.world_model.models import make_dynamics
+from hlai_control.world_model.made import make_dynamics
 
 # Plans of a rehearsal: the first without a plan before it, the others with one.
 _PLANS = 3

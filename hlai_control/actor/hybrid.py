@@ -18,7 +18,7 @@ from jaxtyping import Float
 import torch
 from torch import Tensor
 
-from hlai_control.actor.ddp import Course, DdpPlanner, Descent, Refined, to_plan
+from hlai_control.actor.ddp import Course, DdpPlanner, Descent, follow, Refined, to_plan
 from hlai_control.actor.given import check
 from hlai_control.actor.noise import colouring, shaping, splining
 from hlai_control.actor.objective import Objective
@@ -36,6 +36,8 @@ _FIRST, _LEAD = 16, 1
 _TRIAL, _HOPE = 1, 4.0
 # Control points of wide splines, and the spectrum's exponent where commands are at the limits.
 _KNOTS, _COLOUR = 4, 3.0
+# Share of the proposals with feedback of rates whose sign is turned.
+_BRAKING = 0.25
 
 
 class HybridPlanner:
@@ -50,7 +52,12 @@ class HybridPlanner:
     Without one, half of the noise is of that kind, a quarter switches between
     the limits, and a quarter is splines as wide as the limits: near an unstable
     equilibrium little is wanted, and from rest only what is large moves a
-    mass. A few proposals come first, so that there is a plan at once, and
+    mass. In both cases ``swings`` of them feed the rates back, along a random
+    direction and by a tenth to ten times the half range per unit of speed,
+    beside a spline that sets them in motion: bounded feedback of a rate pumps
+    energy or takes it away (Astrom and Furuta 2000, *Swinging up a pendulum by
+    energy control*), which open-loop noise seldom does in step with a swing.
+    A few proposals come first, so that there is a plan at once, and
     their best is refined; then come all others, and the best of these get
     some refinements each. Each further one goes to the least energy of those
     that may still win.
@@ -93,6 +100,9 @@ class HybridPlanner:
             return self._explore(start, objective, budget, generator)
         courses, rejected = self._ddp.proposals(
             start, warm, objective, self._around(self._proposing.samples, start, generator), 1)
+        swung, lost = self._swung(start, objective, generator, 1)
+        courses = sorted(courses + swung, key=lambda one: one.energy)
+        rejected += lost
         if not courses:
             raise _nothing(rejected)
         return to_plan(self._ddp.refine(courses[0], objective, budget), objective, rejected)
@@ -132,10 +142,39 @@ class HybridPlanner:
         """Propose what the previous plan would otherwise: see the class."""
         low, high = self._ddp.limits(start)
         wide, quarter = 0.5 * min(1.0, 2.0 * self._spread) * (high - low), count // 4
-        return self._ddp.proposals(start, None, objective, torch.cat([
+        courses, lost = self._ddp.proposals(start, None, objective, torch.cat([
             self._around(count - 2 * quarter, start, generator),
             wide * _noise(self._pushes, quarter, start, len(wide), generator).sign(),
             wide * _noise(self._splines, quarter, start, len(wide), generator)]), most)
+        swung, more = self._swung(start, objective, generator, most)
+        return sorted(courses + swung, key=lambda one: one.energy)[:most], lost + more
+
+    def _swung(self, start: Tensor, objective: Objective, generator: torch.Generator,
+               most: int) -> tuple[list[Course], int]:
+        """Propose what feeds the rates back, see the class; the best first, and how many fail."""
+        count, horizon = self._proposing.swings, self._ddp.horizon
+        if not count:
+            return [], 0
+        low, high = self._ddp.limits(start)
+        half, rates = 0.5 * (high - low), len(start) // 2
+
+        def draw(*shape: int) -> Tensor:
+            return torch.rand(shape, generator=generator, device=start.device, dtype=start.dtype)
+        base = 0.5 * (low + high) + half * draw(count, 1, 1) * _noise(
+            self._splines, count, start, len(half), generator)
+        way = 2.0 * draw(len(half), rates) - 1.0
+        way = half[:, None] * way / way.norm(dim=1, keepdim=True)
+        gains = torch.cat([torch.zeros_like(way), way], dim=1).expand(
+            objective.scenarios, horizon, -1, -1) / objective.scenarios
+        sign = torch.where(draw(count) < _BRAKING, -1.0, 1.0).to(start)
+        actions, states = follow(
+            start, base, start.new_zeros(objective.scenarios, horizon, len(start)), gains,
+            sign * 10.0 ** (2.0 * draw(count) - 1.0), (low, high), objective)
+        energies = objective.energies(states, actions)
+        finite = int(torch.isfinite(energies).sum())
+        order = torch.argsort(energies, stable=True)[:min(finite, most)].tolist()
+        return [Course(actions[i], states[:, i], float(energies[i]))
+                for i in order], count - finite
 
     def _around(self, count: int, start: Tensor, generator: torch.Generator) -> Tensor:
         """Draw small to moderate noise."""

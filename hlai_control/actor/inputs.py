@@ -109,6 +109,15 @@ class AppliedCommands:
         sent = [k for k in known if k < tick]
         return known[max(sent)] if sent else self._zero
 
+    def in_effect(self, tick: int) -> Tensor:
+        """
+        Return the command in effect in the period that begins at this tick, shape (A,).
+
+        One that is not known is taken to be the one before it; before the first it is zero.
+        """
+        given = [k for k in self._commands if k <= tick - self._delay]
+        return self._commands[max(given)] if given else self._zero
+
     def pending(self, tick: int) -> Tensor:
         """
         Return the D commands on their way at this tick, oldest first, shape (D, A).

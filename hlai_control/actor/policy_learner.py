@@ -20,6 +20,7 @@ from torch import Tensor
 
 from hlai_control.actor.policy import PolicyNetwork
 from hlai_control.layout import Layout
+from hlai_control.learning.adam import Adam
 from hlai_control.protocols import CostFunction, Dynamics, ValueFunction
 from hlai_control.settings import PolicySettings
 
@@ -57,8 +58,7 @@ class PolicyLearner:
         """Begin with the middle of the limits."""
         self._cost, self._discount, self._settings = cost, discount, settings
         self.policy = PolicyNetwork(layout, settings, generator)
-        self._optimiser = torch.optim.Adam(
-            self.policy.parameters(), lr=settings.learning_rate, fused=True)
+        self._optimiser = Adam(self.policy.parameters(), settings.learning_rate)
 
     def update(self, start: Float[Tensor, 'B S'], dynamics: Dynamics,
                value: ValueFunction) -> float:
@@ -71,7 +71,7 @@ class PolicyLearner:
         :returns: mean cost of what was imagined, per step.
         """
         loss = self.objective(start, dynamics, value).mean() / self._settings.imagined_steps
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), _STEEPEST)
         self._optimiser.step()
@@ -85,7 +85,7 @@ class PolicyLearner:
         """
         missed = (self.policy.action(state) - action) / self.policy.reach
         loss = missed.square().sum(dim=-1).mean()
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad()
         loss.backward()
         self._optimiser.step()
         return loss.item()

@@ -23,6 +23,7 @@ from torch import Tensor
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.solved import HoldTimer
 from hlai_control.cost.task import TaskSpec
+from hlai_control.errors import UsageError
 from hlai_control.perception.frozen import FrozenSensors
 from hlai_control.perception.kalman import KalmanEstimator
 from hlai_control.robots.guard import Candidate, Guard, Measured, Situation
@@ -58,12 +59,16 @@ class Body:
     :param task: what is to be done.
     :param seed: of the sensor noise.
     :param settings: of perception, guard and simulation.
+    :raises UsageError: if the robot has a coordinate without a sensor.
     """
 
     def __init__(self, manifest: RobotManifest, task: TaskSpec, seed: int,
                  settings: BodySettings | None = None) -> None:
         """Rest at the initial position, before tick 0."""
         settings = settings or BodySettings()
+        if manifest.layout.is_blind:
+            raise UsageError(f'the loop of one process has no estimator for {manifest.name}, of '
+                             'which not every coordinate has a sensor; use hlai eval')
         self.manifest, self.task, self.layout = manifest, task, manifest.layout
         self.simulator = Simulator(manifest, seed)
         simulated = settings.simulation

@@ -25,8 +25,8 @@ from hlai_control.robots.manifest import load_robot, RobotManifest
 from hlai_control.robots.simulator import Simulator, Vector
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import generator, Transition
-from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.structure import StructuredDynamics
 
 EPISODE = 20   # ticks between two starts of random motion
 HELD = 4       # ticks at most for which one random command is held
@@ -59,7 +59,7 @@ class Trained:
     :param long: the same after ``LONG`` ticks.
     """
 
-    dynamics: EnsembleDynamics
+    dynamics: StructuredDynamics
     one_step: tuple[float, ...]
     long: tuple[float, ...]
 
@@ -124,7 +124,7 @@ def random_motion(system: System, manifest: RobotManifest, count: int,
     return found
 
 
-def measured(dynamics: EnsembleDynamics, manifest: RobotManifest,
+def measured(dynamics: StructuredDynamics, manifest: RobotManifest,
              episodes: list[Episode]) -> Trained:
     """Compare predictions with episodes, after one tick and after ``LONG``."""
     true = torch.stack([episode.true for episode in episodes], dim=1)          # T1 B S

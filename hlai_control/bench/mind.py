@@ -41,7 +41,7 @@ from hlai_control.settings import (
     SurpriseSettings,
 )
 from hlai_control.types import Budget, Estimate, generator, Transition
-from hlai_control.world_model.models import make_dynamics, make_learner
+from hlai_control.world_model.made import make_dynamics, make_learner
 from hlai_control.world_model.watch import Watch
 
 PLANNING = ('planner', 'hybrid', 'ddp', 'adjoint', 'cem', 'icem', 'mppi', 'risk', 'curiosity',

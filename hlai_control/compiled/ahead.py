@@ -16,7 +16,7 @@
 
 import numpy as np
 
-from hlai_control.compiled import ensemble, mechanism, riccati
+from hlai_control.compiled import ensemble, mechanism, riccati, smoothing
 
 
 def compile_all() -> None:
@@ -43,3 +43,13 @@ def compile_all() -> None:
     forward, hessian = np.ones((1, 2, 3)), np.eye(3)[None]
     riccati.recursion(forward, np.ones((1, 3)), hessian, -np.ones((1, 1)), np.ones((1, 1)), 0.0,
                       np.empty((1, 1)), np.empty((1, 1, 2)))
+    compile_smoothing()
+
+
+def compile_smoothing() -> None:
+    """Call the loops of perception once; with those of :mod:`ensemble`, they are all it needs."""
+    motion = smoothing.Motion(np.zeros((1, 2)), np.zeros((1, 2)), np.eye(2)[None])
+    beliefs, _ = smoothing.ahead(
+        np.zeros(2), np.eye(2), motion, np.eye(2),
+        smoothing.Sensors(np.zeros((2, 2)), np.ones(2), np.zeros(2, np.bool_), 1.0))
+    smoothing.back(motion, beliefs)

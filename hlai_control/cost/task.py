@@ -20,9 +20,11 @@ The goal gives each coordinate its target; a rate or an actuator that it does
 not name has the target 0. The terms say what distance from it costs.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 import math
 from pathlib import Path
+from typing import Any
 
 from hlai_control.cost.constraint_spec import (
     CONSTRAINT_KINDS,
@@ -35,14 +37,18 @@ from hlai_control.cost.constraint_spec import (
 from hlai_control.cost.solved import SolvedSpec, Within
 from hlai_control.cost.spec import CostSpec, KINDS, TermSpec
 from hlai_control.documents import read_document, suggest, unique, Value
+from hlai_control.errors import SettingsError
 from hlai_control.resources import task_path
 from hlai_control.robots.manifest import RobotManifest
+from hlai_control.settings import GROUPS
 
 MAX_WEIGHT = 1e6
 # Each is reported at each tick, in a message that stays below 64 KB.
 MAX_CONSTRAINTS = 128
 # The fields that a kind needs beside name, kind, coordinate and weight.
 _EXTRA = {'angle': (), 'quadratic': (), 'saturating': ('width',), 'barrier': ('limit',)}
+# What keeps people safe, what is simulated, and how nodes are started is no matter of a task.
+_ROOMS = tuple(name for name in GROUPS if name not in ('guard', 'simulation', 'configurator'))
 _COMMON = ('name', 'kind', 'coordinate', 'weight')
 
 
@@ -71,6 +77,7 @@ class TaskSpec:
     :param goal: the targets, in the file's order.
     :param cost: the terms and the discount.
     :param solved: when the task counts as solved.
+    :param settings: by parameter name, in the place of their defaults.
     """
 
     name: str
@@ -80,6 +87,11 @@ class TaskSpec:
     goal: tuple[Target, ...]
     cost: CostSpec
     solved: SolvedSpec
+    settings: tuple[tuple[str, object], ...] = ()
+
+    def rooms(self, typed: Mapping[str, object]) -> dict[str, object]:
+        """Return the task's settings under those that were typed, which count more."""
+        return {**dict(self.settings), **typed}
 
 
 def load_task(name_or_path: str, manifest: RobotManifest) -> TaskSpec:
@@ -93,7 +105,7 @@ def load_task(name_or_path: str, manifest: RobotManifest) -> TaskSpec:
     """
     path = task_path(name_or_path)
     root = read_document(path).section(('name', 'description', 'robots', 'goal', 'discount',
-                                        'terms', 'solved'), ('constraints',))
+                                        'terms', 'solved'), ('constraints', 'settings'))
     _check_robot(root['robots'], manifest)
     goal = _goal(root['goal'], manifest)
     name = root['name'].name()
@@ -112,7 +124,33 @@ def load_task(name_or_path: str, manifest: RobotManifest) -> TaskSpec:
         robot=manifest.name,
         goal=tuple(Target(key, value) for key, value in goal.items()),
         cost=CostSpec(name, root['discount'].number(0.0, 1.0), terms, constraints),
-        solved=_solved(root['solved'], goal, manifest))
+        solved=_solved(root['solved'], goal, manifest),
+        settings=_settings(root['settings']) if 'settings' in root else ())
+
+
+def _settings(value: Value) -> tuple[tuple[str, object], ...]:
+    found: list[tuple[str, object]] = []
+    for group, room in value.section((), _ROOMS).items():
+        kinds = {item.name: item for item in fields(GROUPS[group])}  # type: ignore[arg-type]
+        given = {name: _setting(place, kinds[name].default, kinds[name].metadata)
+                 for name, place in room.section((), tuple(kinds)).items()}
+        try:
+            GROUPS[group](**given)
+        except SettingsError as error:
+            raise room.error(str(error)) from None
+        found += [(f'{group}.{name}', one) for name, one in given.items()]
+    return tuple(found)
+
+
+def _setting(value: Value, default: object, declared: Mapping[str, Any]) -> object:
+    if isinstance(default, bool):
+        return value.flag()
+    if isinstance(default, str):
+        return '' if '' in declared['options'] and value.is_none() else value.choice(
+            declared['options'])
+    if isinstance(default, int):
+        return value.whole(declared['low'], declared['high'])
+    return value.number(declared['low'], declared['high'])
 
 
 def _check_robot(value: Value, manifest: RobotManifest) -> None:

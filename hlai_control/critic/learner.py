@@ -26,6 +26,7 @@ from hlai_control.critic.lessons import Lessons
 from hlai_control.critic.returns import lambda_returns
 from hlai_control.critic.value import ValueNetwork
 from hlai_control.layout import Layout
+from hlai_control.learning.adam import Adam
 from hlai_control.learning.replay import Replay
 from hlai_control.protocols import CostFunction, Dynamics, PolicyFunction
 from hlai_control.settings import CriticSettings
@@ -73,8 +74,7 @@ class CriticLearner:
         self._settings, self._generator = settings, generator
         self._value = ValueNetwork(layout, settings, generator)
         self._target = deepcopy(self._value)
-        self._optimiser = torch.optim.Adam(
-            self._value.network.parameters(), lr=settings.learning_rate, fused=True)
+        self._optimiser = Adam(self._value.network.parameters(), settings.learning_rate)
         self._moments = torch.zeros(2, layout.state_size, dtype=torch.float64)
         self._mean_cost, self._worst_cost = 0.0, 0.0
         self._surprise, self._variation = 0.0, 0.0
@@ -214,8 +214,8 @@ class CriticLearner:
             own = torch.ones_like(error)
         loss = (own * torch.nn.functional.smooth_l1_loss(
             error, torch.zeros_like(error), reduction='none')).mean()
-        self._optimiser.param_groups[0]['lr'] = rate
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.rate = rate
+        self._optimiser.zero_grad()
         loss.backward()
         self._optimiser.step()
         with torch.no_grad():

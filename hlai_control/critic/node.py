@@ -63,7 +63,7 @@ from hlai_control.settings import (
     WorldModelSettings,
 )
 from hlai_control.types import Batch, generator
-from hlai_control.world_model.models import make_dynamics
+from hlai_control.world_model.made import make_dynamics
 
 ANTICIPATED_NAMES = ('anticipated', 'spread', 'loss', 'updates', 'version', 'world_model')
 

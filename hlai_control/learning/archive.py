@@ -16,6 +16,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from hlai_control.learning.journal import JournalReader
@@ -53,11 +54,14 @@ class JournalArchive:
         :param end: number of the first that is not wanted.
         """
         for rows in self._reader.chunks(end):
-            if len(rows):
-                yield batch_of(rows)
+            batch = batch_of(rows)
+            if len(batch.state):
+                yield batch
 
 
 def batch_of(rows: Rows) -> Batch:
-    """Return transitions as tensors."""
-    return Batch(*(torch.from_numpy(part.astype('f4'))
-                   for part in (rows.states, rows.actions, rows.next_states)))
+    """Return transitions as tensors; those that are not finite in float32 are left out."""
+    with np.errstate(over='ignore'):
+        parts = [part.astype('f4') for part in (rows.states, rows.actions, rows.next_states)]
+    good = np.logical_and.reduce([np.isfinite(part).all(axis=1) for part in parts])
+    return Batch(*(torch.from_numpy(part if good.all() else part[good]) for part in parts))

@@ -189,7 +189,8 @@ def _digest(manifest: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
 
 def _refuse_unlike(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:
     if set(tensors) != set(like):
-        raise ArtefactError(f'artefact: tensors are {sorted(tensors)}; valid: {sorted(like)}')
+        raise ArtefactError(f'artefact: tensors are {sorted(tensors)}; valid: {sorted(like)}; '
+                            'settings such as world_model.latent must be those it was made with')
     for name, valid in like.items():
         found = tensors[name]
         if found.shape != valid.shape or found.dtype != valid.dtype:

@@ -144,7 +144,7 @@ class Journal:
             if not _is_whole(self._file, path, self._format):
                 # New, or torn before the first line was whole: nothing is lost.
                 os.ftruncate(self._file, 0)
-                os.write(self._file, self._format.header)
+                _write_whole(self._file, self._format.header, path)
             self._reader = JournalReader(path, layout)
             self.torn = self._cut()
         except BaseException:
@@ -161,13 +161,7 @@ class Journal:
         :raises ArtefactError: if the disk took only a part of it.
         """
         record = self._format.pack(joined)
-        before = os.fstat(self._file).st_size
-        written = os.write(self._file, record)
-        if written != len(record):
-            # What follows half a record could never be read again.
-            os.ftruncate(self._file, before)
-            raise ArtefactError(f'{self._path}: {written} of {len(record)} bytes were written; '
-                                'make room on the disk')
+        _write_whole(self._file, record, self._path)
         self._unsynced = True
 
     def sync(self) -> None:
@@ -225,6 +219,21 @@ def _is_whole(file: int, path: Path, form: RecordFormat) -> bool:
         raise ArtefactError(f'{path} is not a journal of this robot: {form.differing(line)}; '
                             'choose another run_dir')
     return True
+
+
+def _write_whole(file: int, data: bytes, path: Path) -> None:
+    """
+    Append bytes, or nothing.
+
+    :raises ArtefactError: if the disk took only a part of them.
+    """
+    before = os.fstat(file).st_size
+    written = os.write(file, data)
+    if written != len(data):
+        # What follows half a record, or half a first line, could never be read again.
+        os.ftruncate(file, before)
+        raise ArtefactError(f'{path}: {written} of {len(data)} bytes were written; make room on '
+                            'the disk')
 
 
 def _sync_folder(path: Path) -> None:

@@ -100,7 +100,7 @@ ROWS = (
         {'schedule.policy_updates': 4}),
     Row('black_box_policy', 'model-based policy, black-box cost',
         'a[t] = P(s[t]); P imitates sampled plans (iCEM) through G that see the value of C only',
-        MIND, 'reactive', {'schedule.plans': 1, 'planner.kind': 'icem'}, values_only=True),
+        MIND, 'reactive', {'schedule.plans': 3, 'planner.kind': 'icem'}, values_only=True),
     Row('sac', 'model-free RL (SAC)',
         'a[t] = P(s[t]); neither G nor C is known, the world answers with a number', SAC),
 )

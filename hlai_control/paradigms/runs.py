@@ -110,7 +110,7 @@ def joined(path: Path, cells: Cells, robot: str, row: str, settings: Mapping[str
     :raises UsageError: if they were made with other settings, or other seeds, naming which.
     """
     cell = cells.get(robot, {}).get(row)
-    if cell is None:
+    if cell is None or not cell.runs:
         return Cell(settings, {})
     asked = json.loads(json.dumps(settings))
     for key in sorted({*cell.settings, *asked}):
@@ -118,7 +118,7 @@ def joined(path: Path, cells: Cells, robot: str, row: str, settings: Mapping[str
         if was != now:
             raise UsageError(
                 f'json:={path} holds runs of {row} on {robot} with {key} = {was}, now asked for '
-                f'{now}; ask for the same, choose another file, or delete it')
+                f'{now}; ask for the same, choose another file, or delete these runs')
     if others := sorted(seed for seed in cell.runs if seed < seeds.start):
         raise UsageError(f'json:={path} holds runs of {row} on {robot} with seeds {others}; ask '
                          f'for them too (first_seed:={others[0]}), or choose another file')

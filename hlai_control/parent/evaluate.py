@@ -15,10 +15,12 @@
 """``hlai eval``: many independent lockstep runs through the same graph, beside baselines."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from importlib.util import find_spec
 import json
 from pathlib import Path
+import shutil
 import tempfile
 import time
 from typing import Any
@@ -33,16 +35,18 @@ from hlai_control.parent.arguments import number, resolved, split, whole
 from hlai_control.parent.domain import MOST
 from hlai_control.parent.graph_run import GraphRun, started
 from hlai_control.parent.machine import machine, versions
+from hlai_control.parent.model import model_file, model_files, place_model
 from hlai_control.parent.stall import StallWatch
 from hlai_control.parent.statistics import median_or_none, survival, wilson, worst_or_none
 from hlai_control.parent.summary import write
+from hlai_control.parent.survival_plot import draw, picture, redraw
 from hlai_control.parent.up import Interrupt, INTERRUPTED
 from hlai_control.resources import robot_path, task_path
 from hlai_control.robots.classical import rows
 from hlai_control.robots.manifest import load_robot, RobotManifest
 from hlai_control.robots.trial import Trial, trial
 
-KEYS = ('robot', 'task', 'seeds', 'first_seed', 'timeout_s', 'json', 'domain')
+KEYS = ('robot', 'task', 'seeds', 'first_seed', 'timeout_s', 'json', 'domain', 'model')
 BEGIN_TIMEOUT_S = 90.0
 CURVE_POINTS = 15
 MOST_SEEDS = 100_000
@@ -60,6 +64,7 @@ class EvalSettings:
     :param timeout_s: motion seconds per run.
     :param json: results file; None: print only.
     :param domain: ROS domain, None: a free one.
+    :param model: trained world model that every run begins with, a path; empty: none.
     :param rooms: settings of the rooms by their parameter names.
     """
 
@@ -70,11 +75,14 @@ class EvalSettings:
     timeout_s: float
     json: Path | None
     domain: int | None
+    model: str
     rooms: dict[str, object]
 
     def identity(self) -> dict[str, object]:
         """Return what runs must share to stand in one table."""
         files = {'robot': robot_path(self.robot), 'task': task_path(self.task)}
+        if self.model:
+            files |= model_files(self.model)
         return {'robot': self.robot, 'task': self.task, 'timeout_s': self.timeout_s,
                 'resolved': resolved(self.rooms),
                 'files': {key: sha256(path.read_bytes()).hexdigest()
@@ -99,7 +107,7 @@ def read_arguments(arguments: Sequence[str]) -> EvalSettings:
         first_seed=whole(own, 'first_seed', 0, most=2 ** 63 - MOST_SEEDS),
         timeout_s=number(own, 'timeout_s', 30.0, 0.1),
         json=Path(own['json']) if own.get('json') else None,
-        domain=None if domain < 0 else domain, rooms=rooms)
+        domain=None if domain < 0 else domain, model=own.get('model', ''), rooms=rooms)
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -109,9 +117,13 @@ def evaluate(arguments: Sequence[str]) -> int:
     :returns: 0 when all runs were made, solved or not; 130 after Ctrl-C.
     :raises HlaiError: if the graph fails; what was finished is kept.
     """
+    if arguments and arguments[0] == 'plot':
+        return _plot(arguments[1:])
     settings = read_arguments(arguments)
     manifest = load_robot(settings.robot)
     task = load_task(settings.task, manifest)
+    settings = replace(settings, rooms=task.rooms(settings.rooms))
+    model = model_file(settings.model, manifest, settings.rooms)
     done = _resume(settings)
     console, interrupt = Console(), Interrupt()
     missing = [seed for seed in settings.wanted() if seed not in done]
@@ -120,7 +132,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     try:
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task('runs', total=settings.seeds, completed=len(done), last='')
-            for item in _runs(missing, task, settings, interrupt):
+            for item in _runs(missing, task, settings, model, interrupt):
                 done[item.seed] = item
                 _keep(settings, done, {})
                 progress.update(bar, completed=len(done), last=_outcome(item))
@@ -129,10 +141,22 @@ def evaluate(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     results = _keep(settings, done, baselines)
     _print(console, results, settings)
+    if settings.json is not None and find_spec('matplotlib') is not None:
+        draw(results, picture(settings.json))
     return 0
 
 
-def _runs(seeds: Sequence[int], task: TaskSpec, settings: EvalSettings,
+def _plot(arguments: Sequence[str]) -> int:
+    """Draw results again."""
+    own, rooms = split(arguments, ('json',))
+    if rooms or not own.get('json'):
+        raise UsageError('hlai eval plot takes a file that hlai eval has written; valid: '
+                         'hlai eval plot json:=FILE')
+    Console().print(redraw(Path(own['json'])), highlight=False, soft_wrap=True)
+    return 0
+
+
+def _runs(seeds: Sequence[int], task: TaskSpec, settings: EvalSettings, model: Path | None,
           interrupt: Interrupt) -> Iterator[Trial]:
     """Make the runs, all through one graph."""
     if not seeds:
@@ -143,14 +167,24 @@ def _runs(seeds: Sequence[int], task: TaskSpec, settings: EvalSettings,
           started(parameters, Path(folder), settings.domain) as run):
         run.observer.between = interrupt.check
         for seed in seeds:
-            yield _one(run, seed, task, settings)
+            values: dict[str, object] = {'seed': seed}
+            if model is not None:
+                # Each run begins from the model, not from what the last one made of it.
+                own = Path(folder) / f'run_{seed}'
+                own.mkdir()
+                place_model(model, own)
+                values['run_dir'] = str(own)
+            yield _one(run, values, task, settings)
+            if model is not None:
+                shutil.rmtree(own)
 
 
-def _one(run: GraphRun, seed: int, task: TaskSpec, settings: EvalSettings) -> Trial:
+def _one(run: GraphRun, values: Mapping[str, Any], task: TaskSpec,
+         settings: EvalSettings) -> Trial:
     """Make one run: begin, look on, end."""
-    began_s = time.monotonic()
+    began_s, seed = time.monotonic(), int(values['seed'])
     observer = run.observer
-    observer.begin({'seed': seed})
+    observer.begin(values)
     observer.wait_for_phase('running', BEGIN_TIMEOUT_S)
     stall = StallWatch(observer)
     while True:
@@ -180,7 +214,7 @@ def _resume(settings: EvalSettings) -> dict[int, Trial]:
     path = settings.json
     if path is None:
         return {}
-    if not path.parent.is_dir() or path.is_dir():
+    if not path.parent.is_dir() or path.is_dir() or path == picture(path):
         raise UsageError(f'json:={path} cannot be written; valid: a file in a folder that exists')
     if not path.exists():
         return {}
@@ -214,7 +248,8 @@ def _baselines(manifest: RobotManifest, task: TaskSpec, settings: EvalSettings,
     return found
 
 
-def _account(trials: Sequence[Trial]) -> dict[str, object]:
+def account(trials: Sequence[Trial]) -> dict[str, object]:
+    """Return one row of the results: its runs, and what they come to."""
     times = [item.solved_at_s for item in trials]
     return {'runs': [{**asdict(item), 'solved': item.solved_at_s is not None}
                      for item in trials],
@@ -225,8 +260,8 @@ def _account(trials: Sequence[Trial]) -> dict[str, object]:
 def _keep(settings: EvalSettings, done: Mapping[int, Trial],
           baselines: Mapping[str, Sequence[Trial]]) -> dict[str, object]:
     """Write what there is so far, and return it."""
-    results = {**_account([done[seed] for seed in sorted(done)]),
-               'baselines': {name: _account(trials) for name, trials in baselines.items()},
+    results = {**account([done[seed] for seed in sorted(done)]),
+               'baselines': {name: account(trials) for name, trials in baselines.items()},
                'settings': {**settings.identity(), 'mode': 'lockstep', 'seeds': settings.seeds,
                             'first_seed': settings.first_seed},
                'machine': machine(), 'versions': versions()}

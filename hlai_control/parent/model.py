@@ -15,19 +15,26 @@
 
 """``model:=``: a trained world model put where a run's world model node looks for one."""
 
+from collections.abc import Mapping
 import json
 from pathlib import Path
 import shutil
+from types import MappingProxyType
+from typing import Any
 
 from hlai_control.errors import UsageError
+from hlai_control.learning.sessions import set_apart
 from hlai_control.robots.manifest import RobotManifest
+from hlai_control.settings import WorldModelSettings
 
 JOURNAL = 'transitions.journal'
+_TRUNK = 'trunk.w1'
 _HEADER = 8
 _MOST = 1_000_000
 
 
-def model_file(text: str, manifest: RobotManifest) -> Path | None:
+def model_file(text: str, manifest: RobotManifest,
+               rooms: Mapping[str, object] = MappingProxyType({})) -> Path | None:
     """
     Check what ``model:=`` names, as far as that goes without torch.
 
@@ -35,15 +42,15 @@ def model_file(text: str, manifest: RobotManifest) -> Path | None:
 
     :param text: as typed: the file, or the folder that ``hlai train`` made.
     :param manifest: the robot.
+    :param rooms: settings by parameter name; the world model's sizes must be the file's.
     :returns: the file; None for an empty text.
-    :raises UsageError: if there is no such file, or it is of another robot.
+    :raises UsageError: if there is no such file, or it is of another robot or of other sizes.
     """
     if not text:
         return None
-    path = Path(text)
-    path = path / 'world_model.safetensors' if path.is_dir() else path
+    path = _found(text)
     try:
-        found = _manifest(path)
+        found, shapes = _manifest(path), _shapes(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f'model:={text} cannot be read ({type(error).__name__}); valid: a '
                          'world_model.safetensors that hlai train has written') from error
@@ -60,6 +67,7 @@ def model_file(text: str, manifest: RobotManifest) -> Path | None:
                          ('action_high', json.dumps(layout.action_high))):
         if found.get(field) != valid:
             raise UsageError(f'model:={text}: {field} is {found.get(field)!r}; valid: {valid!r}')
+    _check_sizes(text, shapes, manifest, rooms)
     return path
 
 
@@ -74,15 +82,62 @@ def place_model(path: Path, folder: Path) -> None:
     functions, journals = folder / 'functions', folder / 'journals'
     functions.mkdir(exist_ok=True)
     shutil.copyfile(path, functions / f'world_model-{version:018d}.safetensors')
-    if (path.parent / JOURNAL).is_file():
+    # Its version is a tick of another run; all that this run makes is newer.
+    set_apart(functions)
+    if (beside := model_files(str(path)).get('transitions')) is not None:
         journals.mkdir(exist_ok=True)
-        shutil.copyfile(path.parent / JOURNAL, journals / 'world_model.journal')
+        shutil.copyfile(beside, journals / 'world_model.journal')
+
+
+def model_files(text: str) -> dict[str, Path]:
+    """
+    Name the files that a run takes from a model: itself, and its transitions if it has any.
+
+    :param text: as typed.
+    :raises UsageError: if there is no such file.
+    """
+    path = _found(text)
+    if not path.is_file():
+        raise UsageError(f'model:={text} does not exist; valid: a world_model.safetensors that '
+                         'hlai train has written')
+    beside = path.parent / JOURNAL
+    return {'model': path} | ({'transitions': beside} if beside.is_file() else {})
+
+
+def _check_sizes(text: str, shapes: Mapping[str, list[int]], manifest: RobotManifest,
+                 rooms: Mapping[str, object]) -> None:
+    # The node would find no file that fits, and begin from nothing without a word.
+    if len(shape := shapes.get(_TRUNK, [])) != 3:
+        raise UsageError(f'model:={text}: it holds no {_TRUNK}; valid: a model of this version')
+    members, _, width = shape
+    pairs = 2 if manifest.layout.has_mirror else 1
+    for name, valid in (('members', members), ('hidden', width * pairs)):
+        key = f'world_model.{name}'
+        asked = int(str(rooms.get(key, getattr(WorldModelSettings, name))))
+        if (-(-asked // pairs) * pairs if name == 'hidden' else asked) != valid:
+            raise UsageError(f'model:={text} was trained with {key}:={valid}, and {asked} is '
+                             f'asked for; add {key}:={valid}')
+
+
+def _shapes(path: Path) -> dict[str, list[int]]:
+    return {name: [int(size) for size in one['shape']] for name, one in _header(path).items()
+            if name != '__metadata__'}
+
+
+def _found(text: str) -> Path:
+    path = Path(text)
+    return path / 'world_model.safetensors' if path.is_dir() else path
 
 
 def _manifest(path: Path) -> dict[str, str]:
+    found: dict[str, str] = _header(path)['__metadata__']
+    return found
+
+
+def _header(path: Path) -> dict[str, Any]:
     with open(path, 'rb') as file:
         length = int.from_bytes(file.read(_HEADER), 'little')
         if length > _MOST:
             raise ValueError('header')
-        found: dict[str, str] = json.loads(file.read(length))['__metadata__']
+        found: dict[str, Any] = json.loads(file.read(length))
     return found

@@ -121,11 +121,14 @@ def claimed(folder: Path) -> Iterator[None]:
 
     :raises UsageError: if somebody does.
     """
-    file = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        file = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise UsageError(f'the run in {folder} cannot be written: {error.strerror}') from None
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise UsageError(f'the run in {folder} is still going on; end it first') from None
         yield
     finally:
@@ -137,7 +140,8 @@ def open_session(folder: Path) -> None:
     set_apart(folder / 'functions')
     account = folder / 'summary.json'
     if account.exists():
-        number = 1 + len(tuple(folder.glob('summary-*.json')))
+        numbers = [path.stem.removeprefix('summary-') for path in folder.glob('summary-*.json')]
+        number = 1 + max((int(text) for text in numbers if text.isdecimal()), default=0)
         account.rename(folder / f'summary-{number:04d}.json')
 
 

@@ -15,7 +15,7 @@
 """``hlai up``: the whole graph from one command, with one screen, until Ctrl-C or done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 import signal
@@ -161,7 +161,7 @@ def up(arguments: Sequence[str]) -> int:
     settings = read_arguments(arguments)
     manifest = load_robot(settings.robot)
     task = load_task(settings.task, manifest)
-    model = model_file(settings.model, manifest)
+    model = model_file(settings.model, manifest, settings.rooms)
     if settings.resume is not None:
         check_layout(settings.resume, manifest.layout)
         folder = settings.resume.folder
@@ -173,7 +173,8 @@ def up(arguments: Sequence[str]) -> int:
         if model is not None:
             place_model(model, folder)
         keep_account(folder, settings.lasting(), manifest.layout)
-        return _run(UpSettings(**{**vars(settings), 'run_dir': folder}), manifest, task)
+        return _run(replace(settings, run_dir=folder, rooms=task.rooms(settings.rooms)),
+                    manifest, task)
 
 
 def _run(settings: UpSettings, manifest: RobotManifest, task: TaskSpec) -> int:
@@ -186,6 +187,9 @@ def _run(settings: UpSettings, manifest: RobotManifest, task: TaskSpec) -> int:
         console.print(f'{goes_on}robot {manifest.name}, task {task.name}, {settings.mode}, '
                       f'ROS_DOMAIN_ID={run.domain}, files in {folder}', highlight=False,
                       soft_wrap=True)
+        if task.settings:
+            told = ' '.join(f'{key}:={settings.rooms[key]}' for key, _ in task.settings)
+            console.print(f'settings of the task: {told}', highlight=False, soft_wrap=True)
         screen = Screen(console, run.observer, task, f'hlai: {manifest.name} {task.name}')
         try:
             status = _watch(run, settings, screen, interrupt)

@@ -64,8 +64,8 @@ class KalmanEstimator:
         self._mean = torch.zeros(self._count, 2, dtype=torch.float64)
         self._covariance = torch.eye(2, dtype=torch.float64).repeat(self._count, 1, 1) * _UNKNOWN
 
-    def predict(self) -> Estimate:
-        """Move the belief one control period ahead."""
+    def predict(self, action: Float[Tensor, ' A'] | None = None) -> Estimate:
+        """Move the belief one control period ahead; what the command does is not known here."""
         self._mean = self._mean @ self._move.T
         self._covariance = self._move @ self._covariance @ self._move.T + self._jitter
         return self._estimate()

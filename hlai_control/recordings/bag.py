@@ -19,13 +19,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+import sqlite3
+import struct
 from typing import Any
 
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
+from rosbags.rosbag2 import ReaderError
 from rosbags.typesys import get_typestore, Stores
 
 from hlai_control.errors import RecordingError
+
+# What damaged bytes come to in the library: it tells of few of them itself, and a length
+# that was changed asks for more memory than there is.
+_DAMAGE = (AnyReaderError, ReaderError, OSError, ValueError, EOFError, AssertionError, LookupError,
+           TypeError, AttributeError, ArithmeticError, MemoryError, RuntimeError, struct.error,
+           sqlite3.Error)
 
 
 @dataclass(frozen=True)
@@ -65,14 +74,15 @@ class Bag:
         try:
             for connection, log_ns, data in self._reader.messages(connections=wanted):
                 yield Message(log_ns, self._content(data, connection.msgtype))
-        except (AnyReaderError, OSError, ValueError, EOFError) as error:
-            raise RecordingError(f'{self.path}: cannot be read on ({error}); repair it, for '
-                                 'example with ros2 bag reindex or mcap recover') from error
+        except _DAMAGE as error:
+            raise RecordingError(
+                f'{self.path}: cannot be read on ({_said(error)}); repair it, for example with '
+                'ros2 bag reindex or mcap recover') from error
 
     def _content(self, data: bytes, msgtype: str) -> Any:
         try:
             return self._reader.deserialize(data, msgtype)
-        except (AnyReaderError, ValueError, IndexError, UnicodeDecodeError):
+        except _DAMAGE:
             return None
 
 
@@ -87,11 +97,15 @@ def opened(path: Path) -> Iterator[Bag]:
     try:
         reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
         reader.open()
-    except (AnyReaderError, OSError, ValueError, EOFError, AssertionError) as error:
+    except _DAMAGE as error:
         raise RecordingError(
-            f'bag:={path} cannot be opened ({str(error) or type(error).__name__}); valid: the '
-            'folder of a rosbag2 recording, or one .mcap or .db3 file') from error
+            f'bag:={path} cannot be opened ({_said(error)}); valid: the folder of '
+            'a rosbag2 recording, or one .mcap or .db3 file') from error
     try:
         yield Bag(reader, path)
     finally:
         reader.close()
+
+
+def _said(error: BaseException) -> str:
+    return f'{type(error).__name__}: {error}' if str(error) else type(error).__name__

@@ -84,6 +84,8 @@ def read_recording(path: Path, manifest: RobotManifest,
 
 def _stretches(stretches: list[States], commands: Commands) -> Iterator[tuple[States, Commands]]:
     """Give each stretch of states the commands that were recorded during it."""
+    if not stretches:
+        return  # none of the messages could be used: the account says why
     starts = [int(one.logs[0]) for one in stretches]
     edges = np.searchsorted(commands.logs, starts[1:]).tolist()
     for states, first, last in zip(stretches, [0, *edges], [*edges, len(commands.logs)],

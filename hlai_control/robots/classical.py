@@ -115,6 +115,7 @@ class EnergySwingUp:
     Pumps the pole's energy towards that of the upright rest (Astrom and
     Furuta 2000, *Swinging up a pendulum by energy control*), keeps the cart
     near the centre, and compensates the action delay with the plant's model.
+    Rates that nothing measures are differences of positions.
     """
 
     CATCH_ANGLE, CATCH_SPIN = 0.5, 9.0
@@ -126,15 +127,23 @@ class EnergySwingUp:
         self._limit = manifest.actuators[0].high
         self._pending = [0.0] * manifest.delay_ticks
         self._gain = self._regulator()
+        self._before: Vector | None = None
 
     def act(self, state: Vector) -> Vector:
         """Answer one state."""
+        state = self._with_rates(state)
         for force in self._pending:
             state = self._plant.ahead(state, force, self._period_s)
         force = float(np.clip(self._force(state), -self._limit, self._limit))
         if self._pending:
             self._pending = [*self._pending[1:], force]
         return np.array([force])
+
+    def _with_rates(self, state: Vector) -> Vector:
+        place, rates = np.split(state, 2)
+        moved = np.zeros_like(place) if self._before is None else place - self._before
+        self._before = place
+        return np.concatenate([place, np.where(np.isnan(rates), moved / self._period_s, rates)])
 
     def _force(self, state: Vector) -> float:
         place, angle, speed, spin = state
@@ -175,7 +184,7 @@ class RodSwingUp:
     with the rod's equation of motion.
     """
 
-    MASS, LENGTH, GRAVITY = 1.0, 1.0, 9.81
+    MASS, LENGTH = 1.0, 1.0
     CATCH_ANGLE, CATCH_SPIN = 0.35, 1.2
 
     def __init__(self, manifest: RobotManifest, _seed: int) -> None:
@@ -183,7 +192,7 @@ class RodSwingUp:
         self._limit, self._period_s = manifest.actuators[0].high, manifest.period_s
         self._pending = [0.0] * manifest.delay_ticks
         self.inertia = self.MASS * self.LENGTH ** 2 / 3.0
-        self.weight = 0.5 * self.MASS * self.GRAVITY * self.LENGTH
+        self.weight = 0.5 * self.MASS * manifest.simulation.gravity * self.LENGTH
         # Closed form of the continuous regulator with weights 10, 1 and 1 on lean, spin, torque.
         lean = self.weight + sqrt(self.weight ** 2 + 10.0)
         self.gain = np.array([lean, sqrt(2.0 * self.inertia * lean + 1.0)])
@@ -218,7 +227,9 @@ Make = Callable[[RobotManifest, int], Controller]
 
 # What an engineer would write, by robot and task; others have no such row.
 CLASSICAL: dict[tuple[str, str], Make] = {('cartpole', 'swingup'): EnergySwingUp,
-                                          ('pendulum', 'pendulum_swingup'): RodSwingUp}
+                                          ('cartpole_positions', 'swingup'): EnergySwingUp,
+                                          ('pendulum', 'pendulum_swingup'): RodSwingUp,
+                                          ('pendulum_gym', 'pendulum_gym'): RodSwingUp}
 
 
 def rows(robot: str, task: str) -> Sequence[tuple[str, Make]]:

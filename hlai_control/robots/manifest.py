@@ -27,6 +27,7 @@ from pathlib import Path
 from hlai_control.documents import read_document, suggest, unique, Value
 from hlai_control.layout import Layout, RATE_SUFFIX
 from hlai_control.resources import robot_path
+from hlai_control.robots.simulation import GRAVITY, Simulation
 from hlai_control.robots.urdf import check_joint, read_joints
 
 MAX_DELAY_TICKS = 64
@@ -98,27 +99,6 @@ class Topics:
     joint_states: str
     command: str
     robot_description: str
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """
-    How PyBullet stands in for the robot.
-
-    :param urdf: the model file.
-    :param substeps: physics steps per control period.
-    :param joint_damping: of each joint, in the URDF's order of joints named
-        in the manifest [N s/m or N m s/rad].
-    :param initial: initial position of each coordinate, at rest.
-    :param velocity_lag_s: time constant with which joints follow velocity
-        commands [s]; None: at once, as far as their torque goes.
-    """
-
-    urdf: Path
-    substeps: int
-    joint_damping: tuple[tuple[str, float], ...]
-    initial: tuple[float, ...]
-    velocity_lag_s: float | None
 
 
 @dataclass(frozen=True)
@@ -321,7 +301,7 @@ def _topic(value: Value) -> str:
 def _simulation(root: dict[str, Value], path: Path, coordinates: tuple[Coordinate, ...],
                 period_ns: int) -> Simulation:
     fields = root['simulation'].section(('urdf', 'step_s', 'joint_damping', 'initial'),
-                                        ('velocity_lag_s',))
+                                        ('velocity_lag_s', 'gravity', 'top_speed'))
     urdf = path.parent / fields['urdf'].text()
     joints = read_joints(fields['urdf'], urdf)
     for place, coordinate in zip(root['coordinates'].items(), coordinates, strict=True):
@@ -333,7 +313,15 @@ def _simulation(root: dict[str, Value], path: Path, coordinates: tuple[Coordinat
         joint_damping=tuple((name, damping[name].number(0.0, MAX_LIMIT)) for name in names),
         initial=_initial(fields['initial'], coordinates),
         velocity_lag_s=fields['velocity_lag_s'].number_or_none(above=0.0, high=60.0)
-        if 'velocity_lag_s' in fields else None)
+        if 'velocity_lag_s' in fields else None,
+        gravity=fields['gravity'].number(0.0, 1e3) if 'gravity' in fields else GRAVITY,
+        top_speed=_top_speed(fields['top_speed'], names) if 'top_speed' in fields else ())
+
+
+def _top_speed(value: Value, joints: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    fields = value.section((), joints)
+    return tuple((name, fields[name].number(above=0.0, high=MAX_LIMIT))
+                 for name in joints if name in fields)
 
 
 def _initial(value: Value, coordinates: tuple[Coordinate, ...]) -> tuple[float, ...]:

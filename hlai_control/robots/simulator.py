@@ -36,7 +36,6 @@ from hlai_control.errors import SettingsError, SignalError
 from hlai_control.robots.faults import SensorFaults
 from hlai_control.robots.manifest import MAX_DELAY_TICKS, RobotManifest
 
-GRAVITY = 9.81  # [m/s^2], along -z
 # Motors on axes that nearly coincide, such as an arm's first and third, settle slowly.
 SOLVER_ITERATIONS = 500
 Vector = NDArray[np.float64]
@@ -182,7 +181,7 @@ class Simulator:
         """Load everything anew: only so is a reset equal to a fresh start to the last bit."""
         simulation = self._manifest.simulation
         pybullet.resetSimulation(physicsClientId=self._client)
-        pybullet.setGravity(0.0, 0.0, -GRAVITY, physicsClientId=self._client)
+        pybullet.setGravity(0.0, 0.0, -simulation.gravity, physicsClientId=self._client)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=self._manifest.period_s / simulation.substeps, numSubSteps=0,
             deterministicOverlappingPairs=1, numSolverIterations=SOLVER_ITERATIONS,
@@ -215,6 +214,9 @@ class Simulator:
         for joint, name in zip(self._joints, self._manifest.joints, strict=True):
             pybullet.changeDynamics(self._body, joint, physicsClientId=self._client,
                                     jointDamping=damping[name] * self._friction_scale)
+        for name, speed in self._manifest.simulation.top_speed:
+            pybullet.changeDynamics(self._body, self._joints[self._manifest.joints.index(name)],
+                                    maxJointVelocity=speed, physicsClientId=self._client)
         mass, inertia = self._links[-1][0], self._links[-1][2]
         last = len(self._links) - 1
         pybullet.changeDynamics(self._body, last, mass=mass + self._payload_kg,

@@ -41,7 +41,7 @@ from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import lower_priority
 from hlai_control.ros.qos import learner
-from hlai_control.ros.signals import from_message
+from hlai_control.ros.signals import from_message, Signal
 from hlai_control.settings import ScheduleSettings
 from hlai_control.types import Batch, Transition
 
@@ -101,6 +101,10 @@ class LearnerNode(ManagedNode):
     def ready(self, _joined: Joined) -> bool:
         """Whether everything that learning from this transition depends on has arrived."""
         return True
+
+    def read_state(self, message: JointState) -> Signal:
+        """Read what a step begins and ends with; the S values of the state come first."""
+        return from_message(message, self.layout.states)
 
     # The stream.
 
@@ -227,7 +231,7 @@ class LearnerNode(ManagedNode):
         self.diagnostics.fact('gaps', self._pairing.gaps)
 
     def _on_state(self, message: JointState) -> None:
-        signal = from_message(message, self.layout.states)
+        signal = self.read_state(message)
         self._gate.check(signal.stamp_ns)
         self._newest_tick = tick_of(signal.stamp_ns, self._period_ns)
         self._pairing.state(self._newest_tick, signal.stamp_ns, signal.values)

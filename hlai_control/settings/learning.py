@@ -26,6 +26,11 @@ class PerceptionSettings(Settings):
 
     acceleration_std: float = setting(
         20.0, 1e-3, 1e6, 'Expected accelerations, 1 sigma [m/s^2 or rad/s^2].')
+    rate_std: float = setting(
+        10.0, 1e-6, 1e6, 'Expected rates at the start, 1 sigma [m/s or rad/s]; only of robots '
+        'with a coordinate whose rate nothing measures.')
+    window: int = setting(
+        60, 2, 10_000, 'Newest ticks whose states are found anew at each; only of such robots.')
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,13 @@ class WorldModelSettings(Settings):
         0.03, 1e-9, 1e6, 'Penalty on squared coefficients of the dynamics, beside squared '
         'errors in units of the typical acceleration.')
     window: int = setting(512, 8, 65536, 'Transitions that the coefficients are fitted to.')
+    revised: int = setting(
+        300, 2, 10_000, 'Newest transitions that are found anew at each tick, where a rate has no '
+        'sensor.')
+    latent: str = choice(
+        'gaussian', ('gaussian', 'mixture'), 'What the latent z can express: noise around one '
+        'outcome, or several outcomes, each with its probability and its noise.')
+    modes: int = setting(2, 2, 8, 'Outcomes J of a mixture.')
     mechanism: bool = choice(
         True, (True, False), 'Also identify it as rigid bodies, where all commands are forces, '
         'and believe what predicts better.')

@@ -111,6 +111,8 @@ class HybridSettings(Settings):
 
     samples: int = setting(32, 0, 100_000, 'Random proposals beside a warm start.')
     cold_samples: int = setting(56, 0, 100_000, 'Random proposals without a warm start.')
+    swings: int = setting(
+        0, 0, 100_000, 'Proposals that feed rates back, to swing or to brake; warm or not.')
     starts: int = setting(
         3, 1, 100, 'Of the later proposals without a warm start, how many are refined.')
 

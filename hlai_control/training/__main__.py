@@ -152,6 +152,11 @@ def main() -> int:
         Console(stderr=True).print(f'hlai: {error}', highlight=False, markup=False,
                                    soft_wrap=True)
         return 2 if isinstance(error, (UsageError, SettingsError)) else 1
+    except OSError as error:
+        Console(stderr=True).print(
+            f'hlai: {error.filename or "the system"}: {error.strerror or error}; make room, or '
+            'choose an out:= that can be written', highlight=False, markup=False, soft_wrap=True)
+        return 1
 
 
 if __name__ == '__main__':

@@ -29,7 +29,7 @@ from hlai_control.learning.replay import Replay
 from hlai_control.settings import WorldModelSettings
 from hlai_control.training.lessons import Lessons, relative_error
 from hlai_control.types import generator
-from hlai_control.world_model.models import make_learner
+from hlai_control.world_model.made import make_learner
 
 # An epoch is better only if it lowers the held-out loss by this; in nats, about.
 BETTER = 0.001
@@ -71,9 +71,8 @@ class Course:
         """Remember all lessons; test what knows only the coefficients."""
         self._layout, self._lessons, self._batch = layout, lessons, settings.batch
         self._learner = make_learner(layout, settings, generator(seed, 'world_model'), crew)
-        self._learner.replay = Replay(layout, max(1, len(lessons.learned)))
-        for one in lessons.learned:
-            self._learner.add(one)
+        self._learner.replay = Replay(layout, len(lessons.learned.state))
+        self._learner.extend(lessons.learned)
         self.epochs: list[Epoch] = []
         self._note(float('nan'))
 
@@ -100,7 +99,7 @@ class Course:
         :returns: whether it was finished.
         :raises ArtefactError: if the held-out loss is no longer finite.
         """
-        updates, total = -(-len(self._lessons.learned) // self._batch), 0.0
+        updates, total = -(-len(self._lessons.learned.state) // self._batch), 0.0
         for _ in range(updates):
             if stop():
                 return False

@@ -21,14 +21,15 @@ import hashlib
 from math import pi
 
 from jaxtyping import Float
+import numpy as np
 import torch
 from torch import Tensor
 
 from hlai_control.errors import RecordingError
 from hlai_control.layout import Layout
 from hlai_control.learning.pairing import Joined
-from hlai_control.types import Batch, Transition
-from hlai_control.world_model.models import WorldModel
+from hlai_control.types import Batch
+from hlai_control.world_model.made import WorldModel
 
 # Consecutive transitions are alike, so whole blocks are held out: every fifth of twenty.
 BLOCKS, EVERY = 20, 5
@@ -40,12 +41,12 @@ class Lessons:
     """
     Transitions for training.
 
-    :param learned: what is learned from, in order of time.
+    :param learned: what is learned from, oldest first.
     :param held_out: whole blocks that training never sees.
     :param digest: SHA-256 of all of them.
     """
 
-    learned: tuple[Transition, ...]
+    learned: Batch
     held_out: Batch
     digest: str
 
@@ -61,18 +62,19 @@ def divide(transitions: Sequence[Joined]) -> Lessons:
         raise RecordingError(f'{len(transitions)} transitions are too few to learn from and to '
                              f'test on; valid: at least {LEAST}; record more')
     total = hashlib.sha256()
-    learned, held_out = list[Transition](), list[Transition]()
+    learned, held_out = list[Joined](), list[Joined]()
     for i, one in enumerate(transitions):
-        parts = (one.state, one.action, one.next_state)
-        for part in parts:
+        for part in (one.state, one.action, one.next_state):
             total.update(part.tobytes())
         block = i * BLOCKS // len(transitions)
         side = held_out if block % EVERY == EVERY // 2 else learned
-        side.append(Transition(*(torch.from_numpy(part.copy()).float() for part in parts)))
-    return Lessons(tuple(learned), Batch(*(
-        torch.stack(column) for column in zip(
-            *((one.state, one.action, one.next_state) for one in held_out), strict=True))),
-        total.hexdigest())
+        side.append(one)
+    return Lessons(_batch(learned), _batch(held_out), total.hexdigest())
+
+
+def _batch(rows: Sequence[Joined]) -> Batch:
+    return Batch(*(torch.from_numpy(np.array(column)).float() for column in zip(
+        *((one.state, one.action, one.next_state) for one in rows), strict=True)))
 
 
 @torch.inference_mode()

@@ -27,7 +27,7 @@ from hlai_control.layout import Layout
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import generator, Transition
 from hlai_control.world_model.intervals import forecast, Intervals
-from hlai_control.world_model.models import make_dynamics
+from hlai_control.world_model.made import make_dynamics
 
 HORIZONS = (1, 5, 10, 25)
 LEVEL = 0.9

@@ -26,6 +26,7 @@ from hlai_control.learning.crew import Crew
 from hlai_control.learning.replay import Replay
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
+from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.hypotheses import Hypotheses
 from hlai_control.world_model.identification import Found, Identifier
 from hlai_control.world_model.learner import WorldModelLearner
@@ -63,7 +64,7 @@ class HypothesesLearner:
         self._inner = WorldModelLearner(layout, settings, generator, crew)
         self._dynamics = Hypotheses(layout, settings, torch.Generator().manual_seed(0))
         # One and the same ensemble: what is loaded into it is learned on from.
-        self._dynamics.ensemble = self._inner.dynamics
+        self._dynamics.ensemble = self._ensemble()
         self._layout = layout
         self._identifier = Identifier(layout)
         # The same draws each time: members move with what is found, and do not jump.
@@ -88,7 +89,7 @@ class HypothesesLearner:
     @property
     def dynamics(self) -> Hypotheses:
         """Hand out both as learned so far, ready to step."""
-        self._dynamics.ensemble = self._inner.dynamics
+        self._dynamics.ensemble = self._ensemble()
         if not self._fresh:
             self._identify(self._inner.rows())
             self._fresh = True
@@ -131,6 +132,11 @@ class HypothesesLearner:
     def held_out_loss(self, rows: Batch) -> float:
         """Return the ensemble's training loss on rows that may never have been added."""
         return self._inner.held_out_loss(rows)
+
+    def _ensemble(self) -> EnsembleDynamics:
+        found = self._inner.dynamics
+        assert isinstance(found, EnsembleDynamics)
+        return found
 
     @property
     def consulted(self) -> bool:

@@ -16,26 +16,31 @@
 """How the world model learns from the stream: features by gradient, coefficients exactly."""
 
 from collections.abc import Mapping
-from math import pi
 
 from jaxtyping import Float
 import torch
 from torch import Tensor
 
 from hlai_control.layout import Layout
+from hlai_control.learning.adam import Adam
 from hlai_control.learning.crew import Alone, Crew
 from hlai_control.learning.diverse import DiverseMemory
 from hlai_control.learning.replay import Replay
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
+from hlai_control.world_model.progress import copied, take_back
 from hlai_control.world_model.residuals import fitted_noise, left_out
+from hlai_control.world_model.steps import columns_of, Steps
+from hlai_control.world_model.structure import StructuredDynamics
 from hlai_control.world_model.surprise import residual, surprisal
 
 # Rates are divided by this many root mean squares: what the robot will do next is faster.
 _SPAN = 2.0
 # Transitions at most that are kept because they differ.
 _DIVERSE = 512
+# The ridge is meant for accelerations that are known to this share of the typical ones.
+_CLEAR = 0.015
 # New transitions from which on noise is fitted anew after an alarm.
 _TELLING = 64
 
@@ -65,21 +70,25 @@ class WorldModelLearner:
         self._settings, self._generator = settings, generator
         self._crew = Alone() if crew is None else crew
         self._count, self._dt = len(layout.positions), layout.period_s
-        self._turns = torch.tensor(layout.angle + (False,) * self._count)
-        self._dynamics = EnsembleDynamics(layout, settings, generator)
-        self._optimiser = torch.optim.Adam(
-            self._dynamics.parameters(), lr=settings.learning_rate, fused=True)
+        self._dynamics = self._made(layout, settings, generator)
+        self._steps = Steps(layout, self._dynamics)
+        self._optimiser = Adam(self._dynamics.parameters(), settings.learning_rate)
         self._fitted = True
         self._moments = torch.zeros(2, 2 * self._count, dtype=torch.float64)
-        self._squares = torch.zeros(self._count, dtype=torch.float64)
+        self._squares, self._unclear = torch.zeros(2, self._count, dtype=torch.float64)
         self.replay = Replay(layout)
         self._diverse, self._stale = self._memory(layout), self._memory(layout)
         self._layout, self._old = layout, 1.0
         # Whether somebody has taken a fitted ensemble: before, its errors say nothing.
         self.consulted = False
+        self._recent: Batch | None = None
+
+    def _made(self, layout: Layout, settings: WorldModelSettings,
+              generator: torch.Generator) -> StructuredDynamics:
+        return EnsembleDynamics(layout, settings, generator)
 
     @property
-    def dynamics(self) -> EnsembleDynamics:
+    def dynamics(self) -> StructuredDynamics:
         """Hand out the ensemble as trained so far, its coefficients fitted, ready to step."""
         if not self._fitted:
             self._fit()
@@ -97,7 +106,7 @@ class WorldModelLearner:
         self._diverse.add(transition)
         state, share = transition.state.double(), 1.0 / self.replay.total
         self._moments.lerp_(torch.stack([state, state.square()]), share)
-        self._squares.lerp_(self._acceleration(
+        self._squares.lerp_(self._steps.acceleration(
             transition.state, transition.next_state).double().square(), share)
         self._rescale()
 
@@ -113,8 +122,19 @@ class WorldModelLearner:
         self._diverse.extend(batch)
         state, share = batch.state.double(), len(batch.state) / self.replay.total
         self._moments.lerp_(torch.stack([state, state.square()]).mean(dim=1), share)
-        self._squares.lerp_(self._acceleration(
+        self._squares.lerp_(self._steps.acceleration(
             batch.state, batch.next_state).double().square().mean(dim=0), share)
+        self._rescale()
+
+    def revise(self, recent: Batch, doubt: Float[Tensor, ' n']) -> None:
+        """
+        Take other rows for those that were taken last, for they are not settled yet.
+
+        :param recent: oldest first; none of them is in the memory.
+        :param doubt: standard deviations of what their accelerations leave out of the model.
+        """
+        self._unclear = doubt.double()
+        self._recent = recent if len(recent.state) else None
         self._rescale()
 
     def update(self) -> float:
@@ -129,8 +149,8 @@ class WorldModelLearner:
         """
         members, batch = self._settings.members, self._settings.batch
         rows = (self._crew.part(part, 1) for part in self._batch(members, batch))
-        loss = self._residual(*rows).square().mean()
-        self._optimiser.zero_grad(set_to_none=True)
+        loss = self._loss(*rows)
+        self._optimiser.zero_grad()
         loss.backward()
         self._crew.average([parameter.grad for parameter in self._dynamics.parameters()
                             if parameter.grad is not None])
@@ -146,12 +166,13 @@ class WorldModelLearner:
         :returns: squared error and negative log likelihood, means over members,
             rows and coordinates, in typical units.
         """
-        members = self.dynamics.members
+        dynamics, members = self.dynamics, self._settings.members
+        assert isinstance(dynamics, EnsembleDynamics)
         state, action, ahead = (part.expand(members, -1, -1) for part in (
             rows.state, rows.action, rows.next_state))
         residual = self._residual(state, action, ahead)
-        log_std = self._dynamics.log_std(self._hidden(state, ahead))
-        error = self._state_error(state, ahead, residual)
+        log_std = dynamics.log_std(self._hidden(state, ahead))
+        error = self._steps.state_error(state, ahead, residual)
         likelihood = 0.5 * (error * torch.exp(-log_std)).square() + log_std
         return float(residual.square().mean() + likelihood.mean())
 
@@ -184,10 +205,9 @@ class WorldModelLearner:
 
     def one_step_error(self, transition: Transition) -> Float[Tensor, ' S']:
         """
-        Compare a transition with what the ensemble's mean predicted.
+        Compare a transition with what the mean of ``dynamics``, as last handed out, predicted.
 
-        The ensemble is taken as ``dynamics`` was last handed out: to fit it anew
-        for every step would cost a fast robot's learner most of its time.
+        To fit anew for every step would cost a fast robot's learner most of its time.
 
         :returns: measured minus predicted next state, angles wrapped.
         """
@@ -195,37 +215,28 @@ class WorldModelLearner:
         with torch.inference_mode():
             start = transition.state.expand(dynamics.members, 1, -1)
             ahead = dynamics.step(start, transition.action.unsqueeze(0)).mean(dim=(0, 1))
-            error = transition.next_state - ahead
-            wrapped = torch.remainder(error + pi, 2.0 * pi) - pi
-            return torch.where(self._turns, wrapped, error)
+            return self._steps.wrapped(transition.next_state - ahead)
 
     def progress(self) -> dict[str, Tensor]:
         """Copy what training has changed, the memory of transitions and scales apart."""
-        copied = {f'dynamics.{name}': value for name, value in self._dynamics.export().items()}
-        for number, state in self._optimiser.state_dict()['state'].items():
-            copied |= {f'optimiser.{number}.{name}': value.clone()
-                       for name, value in state.items()}
-        return copied | {'generator': self._generator.get_state()}
+        return copied(self._dynamics, self._optimiser, self._generator)
 
     def resume(self, progress: Mapping[str, Tensor]) -> None:
         """Go on from a copy, the same transitions having been added; the same updates follow."""
-        self._dynamics.load({name.removeprefix('dynamics.'): value
-                             for name, value in progress.items()
-                             if name.startswith('dynamics.')})
-        steps: dict[int, dict[str, Tensor]] = {}
-        for name, value in progress.items():
-            if name.startswith('optimiser.'):
-                _, number, key = name.split('.')
-                steps.setdefault(int(number), {})[key] = value.clone()
-        self._optimiser.load_state_dict(self._optimiser.state_dict() | {'state': steps})
-        self._generator.set_state(progress['generator'])
+        take_back(progress, self._dynamics, self._optimiser, self._generator)
         self._fitted = True
 
     def _rescale(self) -> None:
-        dynamics = self._dynamics
-        dynamics.features.normalise(*self._moments.float())
-        rates = self._moments[1, self._count:].sqrt().float()
-        dynamics.acceleration.copy_(self._squares.sqrt().clamp_min(1e-3))
+        dynamics, moments, squares = self._dynamics, self._moments, self._squares
+        if (recent := self._recent) is not None:
+            state = recent.state.double()
+            share = len(state) / (len(state) + self.replay.total)
+            moments = moments.lerp(torch.stack([state, state.square()]).mean(dim=1), share)
+            squares = squares.lerp(self._steps.acceleration(
+                recent.state, recent.next_state).double().square().mean(dim=0), share)
+        dynamics.features.normalise(*moments.float())
+        rates = moments[1, self._count:].sqrt().float()
+        dynamics.acceleration.copy_(squares.sqrt().clamp_min(1e-3))
         # At least what one period of the typical acceleration makes of rest.
         dynamics.monomials.rate.copy_(_SPAN * torch.maximum(
             rates, dynamics.acceleration * self._dt))
@@ -235,21 +246,25 @@ class WorldModelLearner:
     def _fit(self) -> None:
         # Ridge regression, in float64: the regressors are far from orthogonal.
         dynamics, (rows, weight) = self._dynamics, self._weighted()
-        middle = self._middle(rows.state, rows.next_state)
+        assert isinstance(dynamics, EnsembleDynamics)
+        middle = self._steps.middle(rows.state, rows.next_state)
         hidden = dynamics.trunk(dynamics.features(middle).expand(dynamics.members, -1, -1))
         columns = dynamics.monomials(middle[:, self._count:], rows.action)
-        targets = self._acceleration(rows.state, rows.next_state) / dynamics.acceleration
-        signs, unseen = dynamics.signs[:, 0].tolist(), targets.new_empty(
-            dynamics.members, *targets.shape)
-        for sign in set(signs):
-            alike = [i for i in range(self._count) if signs[i] == sign]
+        targets = self._steps.acceleration(rows.state, rows.next_state) / dynamics.acceleration
+        # Noisier rows say less beside what is expected before any: the penalty is in their units.
+        ridges = self._settings.ridge * (
+            1.0 + (self._unclear / (_CLEAR * dynamics.acceleration.double())).square())
+        unseen = targets.new_empty(dynamics.members, *targets.shape)
+        kinds = list(zip(dynamics.signs[:, 0].tolist(), ridges.tolist(), strict=True))
+        for kind in set(kinds):
+            alike = [i for i in range(self._count) if kinds[i] == kind]
             design = dynamics.design(hidden, columns, alike[0]).double()
             aims = targets[:, alike].double()
             heavy = design if weight is None else design * weight
             gram, right = heavy.mT @ design, heavy.mT @ aims
             self._crew.total(gram)
             self._crew.total(right)
-            gram.diagonal(dim1=-2, dim2=-1).add_(self._settings.ridge)
+            gram.diagonal(dim1=-2, dim2=-1).add_(kind[1])
             factor = torch.linalg.cholesky(gram)
             found = torch.cholesky_solve(right, factor)
             shape = dynamics.coefficients[:, alike].shape
@@ -260,43 +275,53 @@ class WorldModelLearner:
         if weight is not None and fresh < _TELLING:
             return
         slope, bias = fitted_noise(
-            dynamics.trunk.basis(hidden[:, :fresh], 1.0), self._state_error(
+            dynamics.trunk.basis(hidden[:, :fresh], 1.0), self._steps.state_error(
                 rows.state[:fresh], rows.next_state[:fresh], unseen[:, :fresh]), self._crew)
         dynamics.noise_weight.copy_(slope)
         dynamics.noise_bias.copy_(bias)
 
     def _batch(self, members: int, batch: int) -> tuple[Float[Tensor, 'E B D'], ...]:
         # Half drawn from all, half from what differs: else a long rest would be all there is.
-        old = batch // 2 if self.replay.total > len(self._diverse) else 0
-        parts = [self.replay.sample(members * (batch - old), self._generator)]
+        parts, old = [], batch // 2 if self.replay.total > len(self._diverse) else 0
+        if (recent := self._recent) is not None:
+            new = batch - old if not self.replay.total else (batch - old) // 2
+            at = torch.randint(len(recent.state), (members * new,), generator=self._generator)
+            parts.append(Batch(recent.state[at], recent.action[at], recent.next_state[at]))
+            batch -= new
+        if batch > old:
+            parts.append(self.replay.sample(members * (batch - old), self._generator))
         if old:
             stale = self._stale_among(old)
             parts.append(self._diverse.sample(members * (old - stale), self._generator))
             if stale:
                 parts.append(self._stale.sample(members * stale, self._generator))
         return tuple(torch.cat([rows.view(members, -1, rows.shape[-1]) for rows in alike], dim=1)
-                     for alike in _columns(parts))
+                     for alike in columns_of(parts))
 
     def rows(self) -> Batch:
         """Return what the coefficients are fitted to."""
         # All of them while they are few; then the newest, what differs, and any others.
-        limit = self._settings.window
+        limit, parts = self._settings.window, list[Batch]()
+        if (recent := self._recent) is not None:
+            parts.append(recent)
+            limit = max(0, limit - len(recent.state))
         if len(self.replay) <= limit:
-            return self.replay.latest(limit)
-        parts = [self.replay.latest(limit // 2), self._diverse.all()]
-        if (left := limit - sum(len(part.state) for part in parts)) > 0:
-            parts.append(self.replay.sample(left, self._generator))
-        return Batch(*(torch.cat(alike) for alike in _columns(parts)))
+            parts.append(self.replay.latest(limit))
+        else:
+            parts += [] if parts else [self.replay.latest(limit // 2)]
+            parts.append(self._diverse.all())
+            if (left := limit - sum(len(part.state) for part in parts)) > 0:
+                parts.append(self.replay.sample(left, self._generator))
+        return Batch(*(torch.cat(alike) for alike in columns_of(parts)))
 
     def _weighted(self) -> tuple[Batch, Float[Tensor, 'B 1'] | None]:
-        # Weights only after an alarm: the same sums in the same order without one.
         rows = self.rows()
         if not len(self._stale) or not self._old:
-            return self._own(rows), None
+            return self._own(rows), None  # the same sums in the same order without an alarm
         stale, count = self._stale.all(), len(rows.state)
         weight = torch.ones(count + len(stale.state), 1, dtype=torch.float64)
         weight[count:] = self._old
-        both = Batch(*(torch.cat(alike) for alike in _columns([rows, stale])))
+        both = Batch(*(torch.cat(alike) for alike in columns_of([rows, stale])))
         return self._own(both), self._crew.part(weight, 0)
 
     def _stale_among(self, count: int) -> int:
@@ -311,39 +336,15 @@ class WorldModelLearner:
         return Batch(*(self._crew.part(part, 0)
                        for part in (rows.state, rows.action, rows.next_state)))
 
-    def _acceleration(self, state: Float[Tensor, '*B S'],
-                      ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B n']:
-        return (ahead[..., self._count:] - state[..., self._count:]) / self._dt
-
-    def _middle(self, state: Float[Tensor, '*B S'],
-                ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B S']:
-        # Where the ensemble's integrator evaluates the acceleration.
-        begin, end = state[..., self._count:], ahead[..., self._count:]
-        position = state[..., :self._count] + 0.5 * self._dt * begin
-        return torch.cat([position, 0.5 * (begin + end)], dim=-1)
-
     def _hidden(self, state: Float[Tensor, 'E B S'],
                 ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B H']:
-        return self._dynamics.trunk(self._dynamics.features(self._middle(state, ahead)))
+        return self._dynamics.trunk(self._dynamics.features(self._steps.middle(state, ahead)))
+
+    def _loss(self, *rows: Tensor) -> Float[Tensor, '']:
+        return self._residual(*rows).square().mean()
 
     def _residual(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
                   ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B n']:
-        mean = self._dynamics.predict(self._middle(state, ahead), action)
-        return self._acceleration(state, ahead) / self._dynamics.acceleration - mean
-
-    def _state_error(self, state: Float[Tensor, '*E B S'], ahead: Float[Tensor, '*E B S'],
-                     residual: Float[Tensor, 'E B n']) -> Float[Tensor, 'E B S']:
-        # In noise units: the rate's error is the residual itself; the position's adds what
-        # the trapezoid rule leaves over.
-        moved = ahead[..., :self._count] - state[..., :self._count]
-        wrapped = torch.remainder(moved + pi, 2.0 * pi) - pi
-        moved = torch.where(self._turns[:self._count], wrapped, moved)
-        rates = state[..., self._count:] + ahead[..., self._count:]
-        unit = self._dynamics.acceleration * self._dt ** 2
-        position = (moved - 0.5 * self._dt * rates) / unit + 0.5 * residual
-        return torch.cat([position, residual], dim=-1)
-
-
-def _columns(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:
-    return (tuple(part.state for part in parts), tuple(part.action for part in parts),
-            tuple(part.next_state for part in parts))
+        assert isinstance(self._dynamics, EnsembleDynamics)
+        mean = self._dynamics.predict(self._steps.middle(state, ahead), action)
+        return self._steps.acceleration(state, ahead) / self._dynamics.acceleration - mean

@@ -102,6 +102,13 @@ class Monomials(nn.Module):
         one = self.one.expand(len(rates), 1, rates.shape[-1])
         return torch.cat([one, rates, products, action], dim=1)
 
+    def first_order(self, rates: Float[Tensor, 'E n B'],
+                    action: Float[Tensor, 'E A B']) -> Float[Tensor, 'E N B']:
+        """Lay out ``[1, rates, actions]`` of columns, in SI units."""
+        limit = self.limit().unsqueeze(-1)
+        one = self.one.expand(len(rates), 1, rates.shape[-1])
+        return torch.cat([one, torch.clamp(rates, -limit, limit), action], dim=1)
+
     def forward(self, rates: Float[Tensor, '*B n'],
                 action: Float[Tensor, '*B A']) -> Float[Tensor, '*B M']:
         """Lay out the columns, normalised."""

@@ -20,7 +20,9 @@ before it learned the step; and how far ahead it can see, with intervals that
 what came later has calibrated.
 """
 
+from dataclasses import replace
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -28,8 +30,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8MultiArray
 import torch
 
-from hlai_control.errors import ArtefactError
+from hlai_control.errors import ArtefactError, SettingsError
 from hlai_control.graph import INTERVALS, SURPRISE, WORLD_MODEL
+from hlai_control.layout import MEASURED_SUFFIX
 from hlai_control.learning.artefact import Artefact
 from hlai_control.learning.journal import Journal
 from hlai_control.learning.pairing import Joined
@@ -40,12 +43,22 @@ from hlai_control.ros.learner import LearnerNode, nowhere, transition
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import FUNCTION, learner
-from hlai_control.ros.signals import Signal, to_message
-from hlai_control.settings import ScheduleSettings, SurpriseSettings, WorldModelSettings
+from hlai_control.ros.signals import from_message, Signal, to_message
+from hlai_control.settings import (
+    PerceptionSettings,
+    ScheduleSettings,
+    SurpriseSettings,
+    WorldModelSettings,
+)
 from hlai_control.types import Batch, generator, Transition
+from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.forecasts import Forecasts, HORIZONS
-from hlai_control.world_model.models import make_learner
+from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.made import make_learner
 from hlai_control.world_model.watch import Watch
+
+if TYPE_CHECKING:
+    from hlai_control.world_model.hindsight import Hindsight
 
 SURPRISE_NAMES = ('error', 'loss', 'transitions', 'updates', 'version', 'energy', 'evidence',
                   'threshold', 'alarm')
@@ -62,7 +75,7 @@ class WorldModelNode(LearnerNode):
     def __init__(self) -> None:
         """Declare the parameters."""
         super().__init__('world_model', 'World model', [
-            WorldModelSettings, SurpriseSettings, ScheduleSettings])
+            WorldModelSettings, SurpriseSettings, ScheduleSettings, PerceptionSettings])
         self._journal: Journal | None = None
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(SYNC_PERIOD_S, self._sync, clock=steady)
@@ -75,6 +88,7 @@ class WorldModelNode(LearnerNode):
         self._learner = make_learner(self.layout, read(self, WorldModelSettings),
                                      generator(run.seed, WORLD_MODEL_KIND))
         self._learner.replay = self.replay()
+        self._hindsight = self._looking_back() if self.layout.is_blind else None
         if run.run_dir:
             self._journal = Journal(self.journal_path, self.layout)
             if self._journal.torn:
@@ -95,6 +109,24 @@ class WorldModelNode(LearnerNode):
                                generator(0, 'warm-up'))
         scratch.add(nowhere(self.layout))
         scratch.update()
+
+    def _looking_back(self) -> 'Hindsight':
+        """Make what finds the newest steps anew, its loops compiled."""
+        # Only who smooths needs the compiler.
+        from hlai_control.compiled.ahead import compile_smoothing
+        from hlai_control.world_model.hindsight import Hindsight
+        compile_smoothing()
+        rest = nowhere(self.layout)
+        self._linearised().linearise(rest.state[None, None], rest.action[None])
+        return Hindsight(self.layout, read(self, PerceptionSettings),
+                         read(self, WorldModelSettings).revised)
+
+    def _linearised(self) -> EnsembleDynamics:
+        dynamics = self._learner.dynamics
+        if not isinstance(dynamics, EnsembleDynamics):
+            raise SettingsError('world_model.latent = mixture needs a robot whose rates are all '
+                                'measured; set it to gaussian')
+        return dynamics
 
     def restore(self) -> None:
         """Go on from the newest file of this run, if there is one, then from its journal."""
@@ -122,6 +154,8 @@ class WorldModelNode(LearnerNode):
         """Bring the journal to the disk, and close it."""
         super().teardown()
         if self._journal is not None:
+            for one in self._hindsight.finish() if self._hindsight is not None else ():
+                self._keep(one)
             self._journal.close()
             self._journal = None
 
@@ -135,11 +169,21 @@ class WorldModelNode(LearnerNode):
 
     def absorb(self, joined: Joined) -> None:
         """Report how well the step was predicted, then remember it, on disk too."""
-        self._keep(joined)
-        step = transition(joined)
+        seen = joined
+        if self._hindsight is not None:
+            size = self.layout.state_size
+            seen = replace(joined, state=joined.state[:size], next_state=joined.next_state[:size])
+        step = transition(seen)
         error = self._learner.one_step_error(step).double().numpy()
-        self._watch.notice(self._learner, step)
-        self._learner.add(step)
+        if self._hindsight is None:
+            self._keep(joined)
+            self._watch.notice(self._learner, step)
+            self._learner.add(step)
+        else:
+            # What was learned is found anew at each tick: there is nothing to doubt at once.
+            if self._learner.consulted:
+                self._watch.observe(self._learner.surprisal(step))
+            self._revise(seen, joined, self._hindsight)
         found = self._watch.surprise
         values = [float(np.sqrt(np.mean(error ** 2))), self._loss, self.transitions,
                   self.updates, self._version, self._watch.energy, self._watch.evidence,
@@ -184,6 +228,30 @@ class WorldModelNode(LearnerNode):
                                  self.layout)
         except (ArtefactError, OSError) as error:
             self.diagnostics.count(f'calibration: {error}')
+
+    def _revise(self, step: Joined, measured: Joined, hindsight: 'Hindsight') -> None:
+        """Learn a step in hindsight, from what was measured behind the S values of its states."""
+        size = self.layout.state_size
+        revised = hindsight.add(step, measured.state[size:], measured.next_state[size:],
+                                self._linearised() if self._version else None)
+        for one in revised.lasting:
+            self._keep(one)
+        if len(revised.settled.state):
+            self._learner.extend(revised.settled)
+        assert isinstance(self._learner, WorldModelLearner)  # what is blind is no mechanism here
+        self._learner.revise(revised.recent, revised.doubt)
+
+    def read_state(self, message: JointState) -> Signal:
+        """Read the state; where it is not all measured, also what was, NaN where nothing."""
+        found = super().read_state(message)
+        if not self.layout.is_blind:
+            return found
+        names = [name + MEASURED_SUFFIX for name in self.layout.states]
+        there = [name in message.name for name in names]
+        measured = np.full(len(names), np.nan)
+        measured[there] = from_message(
+            message, [name for name in names if name in message.name]).values
+        return replace(found, values=np.concatenate([found.values, measured]))
 
     def _keep(self, joined: Joined) -> None:
         if self._journal is None:

@@ -24,7 +24,7 @@ from torch import Tensor
 from hlai_control.layout import Layout
 from hlai_control.settings import SurpriseSettings
 from hlai_control.types import Transition
-from hlai_control.world_model.models import Learner
+from hlai_control.world_model.made import Learner
 from hlai_control.world_model.surprise import Surprise
 
 # Energies of normal operation that are compared with, and how many are needed first.

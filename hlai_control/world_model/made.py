@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Which world model a robot gets, and who teaches it."""
+"""Which world model and which learner the settings ask for."""
 
 from typing import TypeAlias
 
@@ -26,37 +26,42 @@ from hlai_control.world_model.hypotheses import Hypotheses
 from hlai_control.world_model.hypotheses_learner import HypothesesLearner
 from hlai_control.world_model.learner import WorldModelLearner
 from hlai_control.world_model.mechanism import is_mechanism
+from hlai_control.world_model.mixture import MixtureDynamics
+from hlai_control.world_model.mixture_learner import MixtureLearner
+from hlai_control.world_model.structure import StructuredDynamics
 
-WorldModel: TypeAlias = EnsembleDynamics | Hypotheses
+WorldModel: TypeAlias = StructuredDynamics | Hypotheses
 Learner: TypeAlias = WorldModelLearner | HypothesesLearner
 
 
 def make_dynamics(layout: Layout, settings: WorldModelSettings,
                   generator: torch.Generator) -> WorldModel:
     """
-    Make a world model that knows nothing.
+    Make an untrained world model of the kind ``world_model.latent``.
 
-    :param layout: the robot.
-    :param settings: its size.
-    :param generator: draws its initial weights.
+    :param generator: draws the initial weights.
     """
-    kind = Hypotheses if _also_mechanism(layout, settings) else EnsembleDynamics
+    if _also_mechanism(layout, settings):
+        return Hypotheses(layout, settings, generator)
+    kind = {'gaussian': EnsembleDynamics, 'mixture': MixtureDynamics}[settings.latent]
     return kind(layout, settings, generator)
 
 
 def make_learner(layout: Layout, settings: WorldModelSettings, generator: torch.Generator,
                  crew: Crew | None = None) -> Learner:
     """
-    Make its teacher.
+    Make a learner of the kind ``world_model.latent`` that has seen nothing.
 
-    :param layout: the robot.
-    :param settings: sizes, learning rate, ridge.
     :param generator: draws initial weights and batches.
     :param crew: the processes that train it together; None: this one alone.
     """
-    kind = HypothesesLearner if _also_mechanism(layout, settings) else WorldModelLearner
+    if _also_mechanism(layout, settings):
+        return HypothesesLearner(layout, settings, generator, crew)
+    kind = {'gaussian': WorldModelLearner, 'mixture': MixtureLearner}[settings.latent]
     return kind(layout, settings, generator, crew)
 
 
 def _also_mechanism(layout: Layout, settings: WorldModelSettings) -> bool:
-    return settings.mechanism and is_mechanism(layout)
+    # Steps that are found anew in hindsight, and mixtures, are the ensemble's alone so far.
+    return (settings.mechanism and settings.latent == 'gaussian' and is_mechanism(layout)
+            and not layout.is_blind)

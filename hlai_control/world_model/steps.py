@@ -1,0 +1,76 @@
+# Copyright 2026 hlai_control contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What one step of the robot says about accelerations, by the ensemble's own integrator."""
+
+from math import pi
+
+from jaxtyping import Float
+import torch
+from torch import Tensor
+
+from hlai_control.layout import Layout
+from hlai_control.types import Batch
+from hlai_control.world_model.structure import StructuredDynamics
+
+
+class Steps:
+    """
+    Takes steps apart.
+
+    :param layout: the robot.
+    :param dynamics: whose typical accelerations are the unit of errors.
+    """
+
+    def __init__(self, layout: Layout, dynamics: StructuredDynamics) -> None:
+        """Keep the sizes."""
+        self._count, self._dt, self._dynamics = len(layout.positions), layout.period_s, dynamics
+        self._turns = torch.tensor(layout.angle + (False,) * self._count)
+
+    def acceleration(self, state: Float[Tensor, '*B S'],
+                     ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B n']:
+        """Return the mean accelerations during steps [SI]."""
+        return (ahead[..., self._count:] - state[..., self._count:]) / self._dt
+
+    def middle(self, state: Float[Tensor, '*B S'],
+               ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B S']:
+        """Return the states half a period on."""
+        # Where the ensemble's integrator evaluates the acceleration.
+        begin, end = state[..., self._count:], ahead[..., self._count:]
+        position = state[..., :self._count] + 0.5 * self._dt * begin
+        return torch.cat([position, 0.5 * (begin + end)], dim=-1)
+
+    def wrapped(self, error: Float[Tensor, '*B S']) -> Float[Tensor, '*B S']:
+        """Return differences of states, those of angles between -pi and pi."""
+        turns = torch.cat([self._turns, torch.zeros_like(self._turns)])
+        return torch.where(turns, torch.remainder(error + pi, 2.0 * pi) - pi, error)
+
+    def state_error(self, state: Float[Tensor, '*B S'], ahead: Float[Tensor, '*B S'],
+                    residual: Float[Tensor, '*R n']) -> Float[Tensor, '*R S']:
+        """Return the errors of predicted states, from those of accelerations."""
+        # In noise units: the rate's error is the residual itself; the position's adds what
+        # the trapezoid rule leaves over.
+        moved = ahead[..., :self._count] - state[..., :self._count]
+        wrapped = torch.remainder(moved + pi, 2.0 * pi) - pi
+        moved = torch.where(self._turns[:self._count], wrapped, moved)
+        rates = state[..., self._count:] + ahead[..., self._count:]
+        unit = self._dynamics.acceleration * self._dt ** 2
+        position = (moved - 0.5 * self._dt * rates) / unit + 0.5 * residual
+        return torch.cat([position, residual], dim=-1)
+
+
+def columns_of(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:
+    """Return the states, the actions and the next states of several batches."""
+    return (tuple(part.state for part in parts), tuple(part.action for part in parts),
+            tuple(part.next_state for part in parts))
