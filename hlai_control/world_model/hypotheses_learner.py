@@ -36,6 +36,8 @@ from hlai_control.world_model.surprise import residual, surprisal
 _MEMORY = 0.8
 # One step counts at most so many squared standard deviations.
 _WORST = 1e6
+# The mechanism is believed unless it is worse by this: few unknowns extrapolate better.
+_LENIENCE = 0.5
 # Bounds of the imagined, in greatest values seen.
 _FASTER, _SHARPER = 4.0, 10.0
 
@@ -93,7 +95,7 @@ class HypothesesLearner:
         if not self._fresh:
             self._identify(self._inner.rows())
             self._fresh = True
-            self._dynamics.believe(bool(self._scores[1] < self._scores[0]))
+            self._dynamics.believe(bool(self._scores[1] < self._scores[0] + _LENIENCE))
         return self._dynamics
 
     def add(self, transition: Transition) -> None:
