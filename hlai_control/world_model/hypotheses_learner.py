@@ -38,6 +38,8 @@ _MEMORY = 0.8
 _WORST = 1e6
 # The mechanism is believed unless it is worse by this: few unknowns extrapolate better.
 _LENIENCE = 0.5
+# Transitions that tell how fast it gets, where a run goes on.
+_RECENT = 256
 # Bounds of the imagined, in greatest values seen.
 _FASTER, _SHARPER = 4.0, 10.0
 
@@ -191,11 +193,17 @@ class HypothesesLearner:
             self._identifier.found = Found(
                 progress['mechanism.theta'], progress['mechanism.precision'],
                 progress['mechanism.residual'], int(progress['mechanism.rows']))
+            if len(self.replay):
+                self._take(self._identifier.found, self.replay.latest(_RECENT))
         self._scores.copy_(progress['scores'])
         self._judged = bool(progress['judged'])
 
     def _identify(self, rows: Batch) -> None:
-        found = self._identifier.fit(rows)
+        self._take(self._identifier.fit(rows), rows)
+        if not self._judged:
+            self._scores.copy_(self._errors(rows))
+
+    def _take(self, found: Found, rows: Batch) -> None:
         rigid, state, count = self._dynamics.rigid, rows.state, len(self._noise)
         theta = self._identifier.draws(self._offsets, state.double())
         # Positions move as the rates do; their own errors are a period's worth of those.
@@ -204,8 +212,6 @@ class HypothesesLearner:
         gained = (rows.next_state - state)[:, count:].abs().amax(dim=0) / self._period_s
         speed = rows.next_state[:, count:].abs().amax(dim=0)
         rigid.bound(_FASTER * speed.clamp_min(1.0), _SHARPER * gained.clamp_min(1.0))
-        if not self._judged:
-            self._scores.copy_(self._errors(rows))
 
     @torch.no_grad()
     def _errors(self, rows: Batch) -> Float[Tensor, ' 2']:
