@@ -15,7 +15,7 @@
 """How two hypotheses about a robot learn, and which of them is believed."""
 
 from collections.abc import Mapping
-from math import pi
+from math import log1p, pi
 
 from jaxtyping import Float
 import torch
@@ -38,6 +38,8 @@ _MEMORY = 0.8
 _WORST = 1e6
 # The mechanism is believed unless it is worse by this: few unknowns extrapolate better.
 _LENIENCE = 0.5
+# Found anew once a 32nd of the data is new, or where errors are above three standard deviations.
+_SHARE, _SURPRISED = 32, log1p(9.0)
 # Transitions that tell how fast it gets, where a run goes on.
 _RECENT = 256
 # Bounds of the imagined, in greatest values seen.
@@ -69,7 +71,7 @@ class HypothesesLearner:
         self._dynamics = Hypotheses(layout, settings, torch.Generator().manual_seed(0))
         # One and the same ensemble: what is loaded into it is learned on from.
         self._dynamics.ensemble = self._ensemble()
-        self._layout = layout
+        self._layout, self._added, self._window = layout, 0, settings.window
         self._identifier = Identifier(layout)
         # The same draws each time: members move with what is found, and do not jump.
         self._offsets = torch.randn(
@@ -95,7 +97,8 @@ class HypothesesLearner:
         """Hand out both as learned so far, ready to step."""
         self._dynamics.ensemble = self._ensemble()
         if not self._fresh:
-            self._identify(self._inner.rows())
+            if self._due():
+                self._identify(self._inner.rows())
             self._fresh = True
             self._dynamics.believe(bool(self._scores[1] < self._scores[0] + _LENIENCE))
         return self._dynamics
@@ -110,6 +113,7 @@ class HypothesesLearner:
             *(part.unsqueeze(0) for part in (transition.state, transition.action,
                                              transition.next_state))))
         self._inner.add(transition)
+        self._added += 1
         if error is not None:
             self._scores.lerp_(error, 1.0 - _MEMORY)
             self._judged = True
@@ -122,6 +126,7 @@ class HypothesesLearner:
         :raises SignalError: if a number in it is not finite; then none is remembered.
         """
         self._inner.extend(batch)
+        self._added += len(batch.state)
         self._fresh, self._judged = False, False
 
     def update(self) -> float:
@@ -156,7 +161,7 @@ class HypothesesLearner:
             nothing about what the mechanism is now.
         """
         self._inner.doubt(keep, old)
-        self._fresh = False
+        self._added, self._fresh = self._window, False
 
     def surprisal(self, transition: Transition) -> float:
         """Return the energy of a transition under the one believed, in nats."""
@@ -198,7 +203,14 @@ class HypothesesLearner:
         self._scores.copy_(progress['scores'])
         self._judged = bool(progress['judged'])
 
+    def _due(self) -> bool:
+        # What explains all motion down to the noise need not be found anew at every step.
+        if not self._identifier.settled() or self._scores[1] > _SURPRISED:
+            return True
+        return self._added * _SHARE > min(self.replay.total, self._window)
+
     def _identify(self, rows: Batch) -> None:
+        self._added = 0
         self._take(self._identifier.fit(rows), rows)
         if not self._judged:
             self._scores.copy_(self._errors(rows))

@@ -89,7 +89,7 @@ class Identifier:
                                                            rows.next_state))
         prior, width = self._prior(state, action, ahead)
         tries = [] if self.found is None else [self.found.theta]
-        if not self._settled():
+        if not self.settled():
             # From a part without a blow, if all of them together are thrown off by one.
             half = len(state) // 2
             parts = [slice(None)]
@@ -101,8 +101,8 @@ class Identifier:
         self.found = min(ends, key=lambda end: end[0])[1]
         return self.found
 
-    def _settled(self) -> bool:
-        # A fit down to the noise, with every coefficient told, needs no second start.
+    def settled(self) -> bool:
+        """Tell whether motion is explained down to the noise, by more steps than unknowns."""
         return (self.found is not None
                 and bool((self.found.residual < _SETTLED * self._noise).all())
                 and bool(self.found.rows > _SETTLED * self.mechanism.size))
