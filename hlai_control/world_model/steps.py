@@ -53,8 +53,7 @@ class Steps:
 
     def wrapped(self, error: Float[Tensor, '*B S']) -> Float[Tensor, '*B S']:
         """Return differences of states, those of angles between -pi and pi."""
-        turns = torch.cat([self._turns, torch.zeros_like(self._turns)])
-        return torch.where(turns, torch.remainder(error + pi, 2.0 * pi) - pi, error)
+        return torch.where(self._turns, torch.remainder(error + pi, 2.0 * pi) - pi, error)
 
     def state_error(self, state: Float[Tensor, '*B S'], ahead: Float[Tensor, '*B S'],
                     residual: Float[Tensor, '*R n']) -> Float[Tensor, '*R S']:
