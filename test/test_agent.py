@@ -276,15 +276,18 @@ SLEW = ConstraintSpec('slew', 'rate', ('cart.force',), limit=1.0 / LAYOUT.period
 
 @pytest.mark.parametrize('kind', ['hybrid', 'ddp'])
 def test_constraints_come_with_the_cost_and_count_from_the_command_that_was_sent(kind):
-    agent = _agent()
-    agent.put_cost(PublishedCost(2, 0, replace(COST, constraints=(SLEW,))))
-    agent.configurations.put(replace(GO, planner=kind, iterations=30))
-    agent.models.put(_model(agent, 2))
-    agent.applied.put(0, torch.tensor([7.0]))
-    answer = _answer(agent, 1)
+    answers = []
+    for constraints in ((), (SLEW,)):
+        agent = _agent()
+        agent.put_cost(PublishedCost(2, 0, replace(COST, constraints=constraints)))
+        agent.configurations.put(replace(GO, planner=kind, iterations=30))
+        agent.models.put(_model(agent, 2))
+        agent.applied.put(0, torch.tensor([0.0]))
+        answers.append(_answer(agent, 1))
+    free, held = answers
     # Whatever is wanted, the force may change by 1 N per tick.
-    assert float(answer.command) == pytest.approx(6.0, abs=0.1)
-    assert answer.plan.feasible and answer.reason == 'planning'
+    assert abs(float(free.command)) > 2.0 and abs(float(held.command)) <= 1.01
+    assert held.plan.feasible and held.reason == 'planning'
 
 
 def test_constraints_that_cannot_be_kept_are_named_and_foreign_ones_refused():

@@ -147,8 +147,8 @@ def test_whatever_is_imported_is_declared(described: Distribution) -> None:
         if is_ros(top) or top in ROSDEP_KEYS:
             if ROSDEP_KEYS.get(top, top) not in declared_in_package_xml():
                 missing.add(f'package.xml: {top}, which {path} imports')
-        plots = '/bench/' in path or path.endswith('plot.py')
-        valid = required | (for_benchmarks(described) if plots else set())
+        peers = '/bench/' in path or '/paradigms/' in path or path.endswith('plot.py')
+        valid = required | (for_benchmarks(described) if peers else set())
         if not is_ros(top) and requirement_name(DISTRIBUTIONS.get(top, top)) not in valid:
             missing.add(f'setup.py: {top}, which {path} imports')
     assert missing == set()
