@@ -24,6 +24,8 @@ from dataclasses import dataclass
 
 RATE_SUFFIX = '/rate'
 STD_SUFFIX = '/std'
+# Positions on which the dynamics may depend: the number of products grows as 3^k.
+_MOST = 3
 MEASURED_SUFFIX = '/measured'
 
 
@@ -108,3 +110,9 @@ class Layout:
     def has_mirror(self) -> bool:
         """Whether the robot has a mirror symmetry at all."""
         return any(sign < 0 for sign in self.mirror_positions + self.mirror_actions)
+
+
+def is_mechanism(layout: Layout) -> bool:
+    """Tell whether a robot may be looked at so: all its commands are forces, few angles matter."""
+    return (len(layout.drives) == layout.action_size and all(at >= 0 for at in layout.drives)
+            and 0 < layout.invariant.count(False) <= _MOST)

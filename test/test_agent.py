@@ -51,7 +51,7 @@ SETTINGS = AgentSettings(
     # A sampling planner with few candidates: what it was told shows in its commands.
     PlanningSettings(PlannerSettings(kind='cem', horizon=6, candidates=16, elites=4,
                                      iterations=2)),
-    WorldModelSettings(members=2, hidden=8), CriticSettings(hidden=8),
+    WorldModelSettings(members=2, hidden=8, mechanism=False), CriticSettings(hidden=8),
     ScheduleSettings(publish_every=2, due_after=2, explore_ticks=6))
 GO = Configuration(1, 0, 'swingup', RUN, '', 0, 0, 'begin')
 
@@ -282,11 +282,11 @@ def test_constraints_come_with_the_cost_and_count_from_the_command_that_was_sent
         agent.put_cost(PublishedCost(2, 0, replace(COST, constraints=constraints)))
         agent.configurations.put(replace(GO, planner=kind, iterations=30))
         agent.models.put(_model(agent, 2))
-        agent.applied.put(0, torch.tensor([0.0]))
+        agent.applied.put(0, torch.tensor([7.0]))
         answers.append(_answer(agent, 1))
     free, held = answers
     # Whatever is wanted, the force may change by 1 N per tick.
-    assert abs(float(free.command)) > 2.0 and abs(float(held.command)) <= 1.01
+    assert abs(float(free.command) - 7.0) > 2.0 and abs(float(held.command) - 7.0) <= 1.01
     assert held.plan.feasible and held.reason == 'planning'
 
 

@@ -21,14 +21,14 @@ import pytest
 import torch
 from toys import CARTPOLE
 
-from hlai_control.layout import Layout
+from hlai_control.layout import is_mechanism, Layout
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, generator, Transition
 from hlai_control.world_model.hypotheses import Hypotheses
 from hlai_control.world_model.hypotheses_learner import HypothesesLearner
 from hlai_control.world_model.identification import Identifier
 from hlai_control.world_model.made import make_dynamics, make_learner
-from hlai_control.world_model.mechanism import is_mechanism, Mechanism
+from hlai_control.world_model.mechanism import Mechanism
 from hlai_control.world_model.rigid_body import RigidBodyDynamics, solved
 from hlai_control.world_model.trigonometry import Trigonometry
 

@@ -46,8 +46,8 @@ from hlai_control.settings import PerceptionSettings, WorldModelSettings
 from hlai_control.training.course import Course
 from hlai_control.training.lessons import BLOCKS, divide
 from hlai_control.types import generator
-from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.made import make_dynamics
 
 ROBOT = load_robot('cartpole')
 SMALL = WorldModelSettings(members=2, hidden=8, batch=16)
@@ -153,7 +153,7 @@ def test_everything_that_a_training_leaves(bag, trained, tmp_path):
     out, said = Path(shutil.copytree(trained[0], tmp_path / 'out')), trained[1]
     assert f'{COUNT} transitions' in said and 'kept epoch' in said
     settings = WorldModelSettings(members=2, hidden=8)
-    like = EnsembleDynamics(ROBOT.layout, settings, generator(0, 'a'))
+    like = make_dynamics(ROBOT.layout, settings, generator(0, 'a'))
     data = (out / 'world_model.safetensors').read_bytes()
     found = decode(data, ROBOT.layout, 'world_model', like.export())
     assert found.version == 1 and found.provenance.transitions == COUNT
@@ -216,7 +216,8 @@ def test_a_run_begins_with_a_trained_model(bag, trained, tmp_path):
 
 @pytest.mark.parametrize(('sizes', 'said'), [
     ({'world_model.hidden': 8}, 'add world_model.members:=2'),
-    ({'world_model.members': 2}, 'add world_model.hidden:=8')])
+    ({'world_model.members': 2}, 'add world_model.hidden:=8'),
+    ({'world_model.mechanism': False}, 'add world_model.mechanism:=true')])
 def test_a_model_of_other_sizes_is_refused(trained, sizes, said):
     """The node found no file that fitted, and began from nothing without a word."""
     with pytest.raises(UsageError, match=said):

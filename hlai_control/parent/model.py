@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hlai_control.errors import UsageError
+from hlai_control.layout import is_mechanism
 from hlai_control.learning.sessions import set_apart
 from hlai_control.robots.manifest import RobotManifest
 from hlai_control.settings import WorldModelSettings
@@ -107,7 +108,12 @@ def model_files(text: str) -> dict[str, Path]:
 def _check_sizes(text: str, shapes: Mapping[str, list[int]], manifest: RobotManifest,
                  rooms: Mapping[str, object]) -> None:
     # The node would find no file that fits, and begin from nothing without a word.
-    if len(shape := shapes.get(_TRUNK, [])) != 3:
+    both = f'ensemble.{_TRUNK}' in shapes
+    asked_both = rooms.get('world_model.mechanism', WorldModelSettings.mechanism)
+    if is_mechanism(manifest.layout) and both != bool(asked_both):
+        raise UsageError(f'model:={text} was trained with world_model.mechanism:={both}; add '
+                         f'world_model.mechanism:={str(both).lower()}')
+    if len(shape := shapes.get(f'ensemble.{_TRUNK}' if both else _TRUNK, [])) != 3:
         raise UsageError(f'model:={text}: it holds no {_TRUNK}; valid: a model of this version')
     members, _, width = shape
     pairs = 2 if manifest.layout.has_mirror else 1

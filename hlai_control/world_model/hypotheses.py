@@ -33,7 +33,7 @@ class Hypotheses(nn.Module):
     Every prediction is that of the one that is believed; both have the same
     members, latent and units.
 
-    :param layout: the robot; ``mechanism.is_mechanism`` must hold.
+    :param layout: the robot; ``layout.is_mechanism`` must hold.
     :param settings: members and width.
     :param generator: draws the ensemble's initial weights.
     """

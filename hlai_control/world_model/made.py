@@ -18,14 +18,13 @@ from typing import TypeAlias
 
 import torch
 
-from hlai_control.layout import Layout
+from hlai_control.layout import is_mechanism, Layout
 from hlai_control.learning.crew import Crew
 from hlai_control.settings import WorldModelSettings
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.hypotheses import Hypotheses
 from hlai_control.world_model.hypotheses_learner import HypothesesLearner
 from hlai_control.world_model.learner import WorldModelLearner
-from hlai_control.world_model.mechanism import is_mechanism
 from hlai_control.world_model.mixture import MixtureDynamics
 from hlai_control.world_model.mixture_learner import MixtureLearner
 from hlai_control.world_model.structure import StructuredDynamics

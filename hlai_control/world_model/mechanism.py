@@ -21,15 +21,6 @@ from torch import nn, Tensor
 from hlai_control.layout import Layout
 from hlai_control.world_model.trigonometry import Trigonometry
 
-# Positions on which the dynamics may depend: the number of products grows as 3^k.
-_MOST = 3
-
-
-def is_mechanism(layout: Layout) -> bool:
-    """Tell whether a robot may be looked at so: all its commands are forces, few angles matter."""
-    return (len(layout.drives) == layout.action_size and all(at >= 0 for at in layout.drives)
-            and 0 < layout.invariant.count(False) <= _MOST)
-
 
 class Mechanism(nn.Module):
     """
@@ -45,7 +36,7 @@ class Mechanism(nn.Module):
     theta holds M's coefficients (of pairs i <= j and products), then V's,
     then the n of D.
 
-    :param layout: the robot; :func:`is_mechanism` must hold.
+    :param layout: the robot; :func:`hlai_control.layout.is_mechanism` must hold.
     """
 
     rows: Tensor

@@ -44,7 +44,7 @@ class RigidBodyDynamics(nn.Module):
     ``s' = mean + std * z`` with z ~ N(0, I) and Z = S; the std is one number
     per state coordinate.
 
-    :param layout: the robot; :func:`is_mechanism` must hold.
+    :param layout: the robot; ``layout.is_mechanism`` must hold.
     :param members: E.
     """
 
