@@ -22,6 +22,7 @@ import torch
 from torch import nn, Tensor
 
 from hlai_control.layout import Layout
+from hlai_control.world_model.looped import Looped
 from hlai_control.world_model.mechanism import Mechanism
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _UNBOUNDED = 1e9
 _FEW = 4096
 
 
-class RigidBodyDynamics(nn.Module):
+class RigidBodyDynamics(nn.Module, Looped):
     """
     E members, each a :class:`Mechanism` with coefficients of its own.
 
@@ -126,19 +127,8 @@ class RigidBodyDynamics(nn.Module):
         return (like.device.type == 'cpu' and not torch.is_grad_enabled()
                 and like.dtype == self.inertia.dtype and count * self._members <= _FEW)
 
-    def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
-               reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],
-               closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
-               ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 S']]:
-        """Roll out with feedback, see ``protocols.Trajectories``."""
-        return self._loops().follow(start, base, reference, gains, closed, low, high)
-
-    def linearise(self, states: Float[Tensor, 'G T S'],
-                  actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T S N']:
-        """Differentiate each step, see ``protocols.Trajectories``."""
-        return self._loops().linearise(states, actions)
-
-    def _loops(self) -> 'CompiledTrajectories':
+    def loops(self) -> 'CompiledTrajectories':
+        """Return the compiled loops with the coefficients of now."""
         if self._compiled is None:
             # Only who plans needs the compiler: learners start sooner without it.
             from hlai_control.world_model.trajectories import compiled_mechanism
