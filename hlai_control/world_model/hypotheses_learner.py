@@ -194,7 +194,7 @@ class HypothesesLearner:
                 progress['mechanism.theta'], progress['mechanism.precision'],
                 progress['mechanism.residual'], int(progress['mechanism.rows']))
             if len(self.replay):
-                self._take(self._identifier.found, self.replay.latest(_RECENT))
+                self._take(self.replay.latest(_RECENT))
         self._scores.copy_(progress['scores'])
         self._judged = bool(progress['judged'])
 
@@ -206,16 +206,16 @@ class HypothesesLearner:
 
     def _identify(self, rows: Batch) -> None:
         self._added = 0
-        self._take(self._identifier.fit(rows), rows)
+        self._identifier.fit(rows)
+        self._take(rows)
         if not self._judged:
             self._scores.copy_(self._errors(rows))
 
-    def _take(self, found: Found, rows: Batch) -> None:
+    def _take(self, rows: Batch) -> None:
         rigid, state, count = self._dynamics.rigid, rows.state, len(self._noise)
         theta = self._identifier.draws(self._offsets, state.double())
-        # Positions move as the rates do; their own errors are a period's worth of those.
-        rigid.take(theta.float(), torch.cat([0.5 * self._period_s * found.residual,
-                                             found.residual]).float())
+        rigid.take(theta.float())
+        rigid.explain(rows)
         gained = (rows.next_state - state)[:, count:].abs().amax(dim=0) / self._period_s
         speed = rows.next_state[:, count:].abs().amax(dim=0)
         rigid.bound(_FASTER * speed.clamp_min(1.0), _SHARPER * gained.clamp_min(1.0))

@@ -236,7 +236,7 @@ class Identifier:
 
     def _error(self, theta: Tensor, rows: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         state, action, ahead = rows
-        self._body.take(theta.unsqueeze(0), self._body.std)
+        self._body.take(theta.unsqueeze(0))
         ends = self._body.step(state.unsqueeze(0), action)[0]
         n = self.mechanism.count
         return (ahead[:, n:] - ends[:, n:]) / self._noise, ends
