@@ -177,7 +177,7 @@ class LearnerNode(ManagedNode):
             return self._learn()
         except (HlaiError, OSError, RuntimeError) as error:  # torch's LinAlgError is the last
             self.diagnostics.count(f'learning: {error}')
-            self._current, self._debt = None, 0
+            self._current, self._debt, self._owed = None, 0, 0
             return True
 
     def _learn(self) -> bool:
