@@ -60,6 +60,7 @@ class RigidBodyDynamics(nn.Module, Looped):
     still: Tensor
     growth: Tensor
     typical: Tensor
+    _spread: Tensor
     fastest: Tensor
     sharpest: Tensor
 
@@ -80,6 +81,9 @@ class RigidBodyDynamics(nn.Module, Looped):
         for name in ('fastest', 'sharpest'):
             self.register_buffer(name, torch.full((self.count,), _UNBOUNDED))
         self._turns = turning(layout)
+        # From the positions seen to all of them.
+        self.register_buffer('_spread', torch.eye(self.count)[self.mechanism.basis.seen],
+                             persistent=False)
         self._compiled: CompiledTrajectories | None = None
 
     @property
@@ -169,12 +173,11 @@ class RigidBodyDynamics(nn.Module, Looped):
         v = torch.clamp(v, -self.fastest, self.fastest)
         values, slopes = self.mechanism.basis(q)
         mass = torch.bmm(values, self.inertia.flatten(2)).unflatten(-1, (self.count, self.count))
-        # A_f v for the matrix A_f of each product: E B F n.
-        moved = torch.einsum('efij,ebj->ebfi', self.inertia, v)
-        turning = (slopes * v[..., self.mechanism.basis.seen].unsqueeze(-2)).sum(dim=-1)
+        # A_f v for the symmetric matrix A_f of each product: E B F n.
+        moved = torch.bmm(v, self.inertia.flatten(1, 2).mT).unflatten(-1, (-1, self.count))
+        turning = (slopes * (v @ self._spread.mT).unsqueeze(-2)).sum(dim=-1)
         energy = 0.5 * (moved * v.unsqueeze(-2)).sum(dim=-1) - self.potential.unsqueeze(1)
-        pull = torch.zeros_like(v)
-        pull[..., self.mechanism.basis.seen] = (slopes * energy.unsqueeze(-1)).sum(dim=-2)
+        pull = (slopes * energy.unsqueeze(-1)).sum(dim=-2) @ self._spread
         rest = (force + pull - self.friction.unsqueeze(1) * v
                 - (turning.unsqueeze(-1) * moved).sum(dim=-2))
         return torch.clamp(solved(mass, rest), -self.sharpest, self.sharpest)

@@ -14,6 +14,7 @@
 
 """Functions of the positions of which a mechanism's inertia and energy are sums."""
 
+from functools import reduce
 from itertools import product
 from math import prod
 
@@ -39,6 +40,7 @@ class Trigonometry(nn.Module):
     seen: Tensor
     terms: Tensor
     angle: Tensor
+    slopes: Tensor
 
     def __init__(self, layout: Layout) -> None:
         """Choose the products."""
@@ -50,6 +52,12 @@ class Trigonometry(nn.Module):
             len(terms), len(seen)), persistent=False)
         self.register_buffer('angle', torch.tensor(
             [layout.angle[i] for i in seen], dtype=torch.bool), persistent=False)
+        self._turning = bool(self.angle.all())
+        # Slopes along position i of all products at once: I x .. x D_i x .. x I.
+        slopes, one = [_slopes(layout.angle[i]) for i in seen], torch.eye(3)
+        self.register_buffer('slopes', torch.cat([
+            reduce(torch.kron, [slopes[i] if i == j else one for j in range(len(seen))])
+            for i in range(len(seen))], dim=1), persistent=False)
         # What becomes of each product in the mirror; sin and q are odd.
         self.parity = tuple(prod(layout.mirror_positions[i] if factor == 1 else 1.0
                                  for i, factor in zip(seen, term, strict=True))
@@ -62,23 +70,19 @@ class Trigonometry(nn.Module):
 
         :param positions: all n of them.
         """
-        q = positions[..., self.seen]
-        one, zero = torch.ones_like(q), torch.zeros_like(q)
-        sine, cosine = torch.sin(q), torch.cos(q)
-        values = torch.stack([one, torch.where(self.angle, sine, q),
-                              torch.where(self.angle, cosine, q * q)], dim=-1)
-        bends = torch.stack([zero, torch.where(self.angle, cosine, one),
-                             torch.where(self.angle, -sine, 2.0 * q)], dim=-1)
-        count = len(self.seen)
-        # *B k 3 -> one factor per position and product.
-        factors = [values[..., i, :][..., self.terms[:, i]] for i in range(count)]
-        slopes = [bends[..., i, :][..., self.terms[:, i]] for i in range(count)]
-        columns = [_product(factors[:i] + [slopes[i]] + factors[i + 1:]) for i in range(count)]
-        return _product(factors), torch.stack(columns, dim=-1)
+        q = positions.index_select(-1, self.seen)
+        if self._turning:
+            factors = torch.stack([torch.ones_like(q), torch.sin(q), torch.cos(q)], dim=-1)
+        else:
+            factors = torch.stack([torch.ones_like(q), torch.where(self.angle, torch.sin(q), q),
+                                   torch.where(self.angle, torch.cos(q), q * q)], dim=-1)
+        values = factors[..., 0, :]
+        for i in range(1, len(self.seen)):
+            values = (values.unsqueeze(-1) * factors[..., i, None, :]).flatten(-2)
+        return values, (values @ self.slopes).unflatten(-1, (len(self.seen), -1)).mT
 
 
-def _product(factors: list[Tensor]) -> Tensor:
-    total = factors[0]
-    for factor in factors[1:]:
-        total = total * factor
-    return total
+def _slopes(angle: bool) -> Float[Tensor, '3 3']:
+    # (1, sin, cos)' = (0, cos, -sin) and (1, q, q^2)' = (0, 1, 2 q): linear in the factors.
+    rows = [[0, 0, 0], [0, 0, -1], [0, 1, 0]] if angle else [[0, 1, 0], [0, 0, 2], [0, 0, 0]]
+    return torch.tensor(rows, dtype=torch.get_default_dtype())
