@@ -6,6 +6,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ARGS ?=
 PYTEST_ARGS ?=
+# PYTEST_ARGS may choose tests of one kind only: pytest then ends with 5.
+NONE_CHOSEN := { status=$$?; [ $$status = 5 ] && [ -n "$(strip $(PYTEST_ARGS))" ] || exit $$status; }
 # The demo ends when the task is solved; KEEP=1 keeps it running.
 STOP := $(if $(KEEP),,stop_when:=solved)
 
@@ -35,7 +37,8 @@ type: setup  ## mypy
 	$(BIN)/mypy
 
 unit: setup  ## every test (PYTEST_ARGS='-k planner': only some)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not alone' $(PYTEST_ARGS) || $(NONE_CHOSEN)
+	$(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || $(NONE_CHOSEN)
 
 format: setup  ## order imports and mend what ruff can
 	$(BIN)/ruff check --fix .

@@ -25,7 +25,7 @@ from setuptools import find_packages, setup
 
 NAME = 'hlai_control'
 SHARE = f'share/{NAME}'
-TEST = ['pytest', 'pytest-timeout', 'hypothesis', 'beartype']
+TEST = ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'beartype']
 LINT = ['ruff', 'mypy', 'types-PyYAML', 'flake8', 'flake8-quotes', 'flake8-import-order',
         'flake8-docstrings', 'pydocstyle']
 MODULES = ('perception', 'world_model', 'cost', 'critic', 'actor', 'configurator')

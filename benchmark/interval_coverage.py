@@ -30,7 +30,6 @@ Usage: python benchmark/interval_coverage.py [--seeds N] [--first-seed K] [--sec
 """
 
 import argparse
-from datetime import datetime, UTC
 import json
 from pathlib import Path
 import sys
@@ -40,7 +39,7 @@ import numpy as np
 import torch
 
 from hlai_control.cost.task import load_task
-from hlai_control.parent.machine import machine, versions
+from hlai_control.parent.machine import facts
 from hlai_control.robots.manifest import load_robot
 from hlai_control.settings import WorldModelSettings
 from hlai_control.world_model.forecasts import Forecasts, HORIZONS
@@ -81,11 +80,11 @@ def bootstrap(runs: list[np.ndarray], samples: int = 2000) -> tuple[float, float
     return tuple(np.quantile(means, [0.025, 0.975]).tolist())
 
 
-def page(runs: list[np.ndarray], facts: dict) -> str:
+def page(runs: list[np.ndarray], about: dict) -> str:
     """Write the report."""
     lines = ['# Coverage of 90 % intervals', '',
-             f'`{facts["command"]}`, {facts["date"]}, {facts["machine"]["processor"]}. Cart-pole '
-             f'learned from nothing, {len(runs)} seeds from {facts["first_seed"]}, '
+             f'`{about["command"]}`, {about["date"]}, {about["machine"]["processor"]}. Cart-pole '
+             f'learned from nothing, {len(runs)} seeds from {about["first_seed"]}, '
              f'{sum(map(len, runs))} predictions. What is measured stands at the head of '
              '`benchmark/interval_coverage.py`.', '',
              '| steps ahead | covered | 95 % interval (block bootstrap) | overlaps 88 to 92 % |',
@@ -111,18 +110,17 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     kept = given.out / 'interval_coverage.json'
     done = json.loads(kept.read_text())['runs'] if kept.exists() else {}
-    facts = {'command': ' '.join(['python', *sys.argv]), 'first_seed': given.first_seed,
-             'date': datetime.now(UTC).date().isoformat(), 'machine': machine(),
-             'versions': versions()}
+    about = {'command': ' '.join(['python', *sys.argv]), 'first_seed': given.first_seed,
+             **facts()}
     keys = [f'{seed} {given.seconds:g} s'
             for seed in range(given.first_seed, given.first_seed + given.seeds)]
     for key in keys:
         if key not in done:
             done[key] = covered(int(key.split()[0]), given.seconds)
-            kept.write_text(json.dumps({**facts, 'runs': done}) + '\n')
+            kept.write_text(json.dumps({**about, 'runs': done}) + '\n')
         print(f'seed {key}:', *(f'{share:.3f}' for share in np.mean(done[key], axis=0)),
               flush=True)
-    written = page([np.array(done[key]) for key in keys], facts)
+    written = page([np.array(done[key]) for key in keys], about)
     (given.out / 'interval_coverage.md').write_text(written)
     print(written)
 

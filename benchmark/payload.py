@@ -32,7 +32,6 @@ Usage: python benchmark/payload.py [--seeds N] [--first-seed K] [--share 0.5] [-
 """
 
 import argparse
-from datetime import datetime, UTC
 import json
 from pathlib import Path
 import statistics
@@ -48,7 +47,7 @@ import torch
 from hlai_control.bench.mind import MindSettings
 from hlai_control.cost.solved import at_goal, HoldTimer
 from hlai_control.cost.task import load_task, TaskSpec
-from hlai_control.parent.machine import machine, versions
+from hlai_control.parent.machine import facts
 from hlai_control.robots.manifest import load_robot
 from hlai_control.settings import SurpriseSettings
 
@@ -106,11 +105,11 @@ def run(seed: int, payload_kg: float) -> dict[str, dict[str, float | None]]:
     return found
 
 
-def page(runs: list[dict], facts: dict) -> str:
+def page(runs: list[dict], about: dict) -> str:
     """Write the report."""
-    lines = [f'# Payload +{100 * facts["share"]:g} % of the pole in mid-run', '',
-             f'`{facts["command"]}`, {facts["date"]}, {facts["machine"]["processor"]}. '
-             f'{len(runs)} seeds from {facts["first_seed"]}. What is measured stands at the head '
+    lines = [f'# Payload +{100 * about["share"]:g} % of the pole in mid-run', '',
+             f'`{about["command"]}`, {about["date"]}, {about["machine"]["processor"]}. '
+             f'{len(runs)} seeds from {about["first_seed"]}. What is measured stands at the head '
              'of `benchmark/payload.py`.', '',
              '| future | moment | back within 10 s | median | worst |', '|---|---|---|---|---|']
     for name in FUTURES:
@@ -122,7 +121,7 @@ def page(runs: list[dict], facts: dict) -> str:
                 f'not back in {sum(time is None for time in times)}')
             lines.append(f'| {name} | {moment} | {soon} of {len(runs)} | '
                          f'{statistics.median(never):.2f} s | {worst} |')
-    return '\n'.join([*lines, '', f'![Survival]({facts["name"]}.png)', ''])
+    return '\n'.join([*lines, '', f'![Survival]({about["name"]}.png)', ''])
 
 
 def plot(runs: list[dict], path: Path) -> None:
@@ -155,19 +154,18 @@ def main() -> None:
     name = f'payload_{100 * given.share:g}'
     kept = given.out / f'{name}.json'
     done = json.loads(kept.read_text())['runs'] if kept.exists() else {}
-    facts = {'command': ' '.join(['python', *sys.argv]), 'first_seed': given.first_seed,
-             'share': given.share, 'name': name, 'machine': machine(), 'versions': versions(),
-             'date': datetime.now(UTC).date().isoformat()}
+    about = {'command': ' '.join(['python', *sys.argv]), 'first_seed': given.first_seed,
+             'share': given.share, 'name': name, **facts()}
     wanted = [str(seed) for seed in range(given.first_seed, given.first_seed + given.seeds)]
     for seed in wanted:
         if seed not in done:
             done[seed] = run(int(seed), given.share * POLE_KG)
-            kept.write_text(json.dumps({**facts, 'runs': done}, indent=1) + '\n')
+            kept.write_text(json.dumps({**about, 'runs': done}, indent=1) + '\n')
         print(f'seed {seed}: {done[seed]}', flush=True)
     runs = [done[seed] for seed in wanted]
-    (given.out / f'{name}.md').write_text(page(runs, facts))
+    (given.out / f'{name}.md').write_text(page(runs, about))
     plot(runs, given.out / f'{name}.png')
-    print(page(runs, facts))
+    print(page(runs, about))
 
 
 if __name__ == '__main__':

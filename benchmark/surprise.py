@@ -33,7 +33,6 @@ Usage: python benchmark/surprise.py [--seeds N] [--first-seed K] [--out DIR]
 
 import argparse
 from collections.abc import Callable
-from datetime import datetime, UTC
 import json
 from pathlib import Path
 import statistics
@@ -45,7 +44,7 @@ from matplotlib.figure import Figure
 import torch
 
 from hlai_control.cost.task import load_task
-from hlai_control.parent.machine import machine, versions
+from hlai_control.parent.machine import facts
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.simulator import Simulator
 
@@ -157,13 +156,13 @@ def table(runs: list[dict], moment: str, names: list[str]) -> list[str]:
     return lines
 
 
-def page(runs: list[dict], facts: dict) -> str:
+def page(runs: list[dict], about: dict) -> str:
     """Write the report."""
     begun = [seconds for one in runs for seconds in one['false_alarms']]
     minutes = len(runs) * LIFE_S / 60.0
-    first = ['# Surprise', '', f'`{facts["command"]}`, {facts["date"]}, '
-             f'{facts["machine"]["processor"]}, one thread. Cart-pole, default settings, '
-             f'{len(runs)} seeds from {facts["first_seed"]}. What is measured, and how, stands at '
+    first = ['# Surprise', '', f'`{about["command"]}`, {about["date"]}, '
+             f'{about["machine"]["processor"]}, one thread. Cart-pole, default settings, '
+             f'{len(runs)} seeds from {about["first_seed"]}. What is measured, and how, stands at '
              'the head of `benchmark/surprise.py`.', '',
              f'False alarms in {minutes:g} minutes of unchanged operation, from the first tick '
              f'on: {len(begun)}.', '']
@@ -211,18 +210,17 @@ def main() -> None:
     kept = given.out / 'surprise.json'
     done = json.loads(kept.read_text())['runs'] if kept.exists() else {}
     wanted = [str(seed) for seed in range(given.first_seed, given.first_seed + given.seeds)]
-    facts = {'command': ' '.join(['python', *sys.argv]), 'first_seed': given.first_seed,
-             'date': datetime.now(UTC).date().isoformat(), 'machine': machine(),
-             'versions': versions()}
+    about = {'command': ' '.join(['python', *sys.argv]), 'first_seed': given.first_seed,
+             **facts()}
     for seed in wanted:
         if seed not in done:
             done[seed] = run(int(seed))
-            kept.write_text(json.dumps({**facts, 'runs': done}, indent=1) + '\n')
+            kept.write_text(json.dumps({**about, 'runs': done}, indent=1) + '\n')
         print(f'seed {seed}: false alarms {done[seed]["false_alarms"]}', flush=True)
     runs = [json.loads(json.dumps(done[seed])) for seed in wanted]
-    (given.out / 'surprise.md').write_text(page(runs, facts))
+    (given.out / 'surprise.md').write_text(page(runs, about))
     plot(runs, given.out / 'surprise.png')
-    print(page(runs, facts))
+    print(page(runs, about))
 
 
 if __name__ == '__main__':

@@ -24,6 +24,7 @@ from importlib.util import find_spec
 import os
 
 from jaxtyping import install_import_hook
+import pytest
 import torch
 
 CHECKED = ('perception', 'world_model', 'cost', 'critic', 'actor', 'learning', 'engine')
@@ -32,4 +33,17 @@ install_import_hook([f'hlai_control.{name}' for name in CHECKED], 'beartype.bear
 torch.set_num_threads(1)
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # for processes that tests start
 
+# Files whose tests start nodes and processes, or look at the clock.
+ALONE = (
+    'actor_node', 'diagnostics', 'doctor', 'domain', 'functions', 'graph_faults',
+    'graph_lockstep', 'graph_resume', 'launch', 'learner_node', 'lifecycle', 'loop', 'managers',
+    'parameters', 'peers', 'process', 'processes', 'robot_node', 'scripts', 'setup_venv', 'up')
+
 collect_ignore = [] if find_spec('ament_flake8') else ['ros']
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what nothing may run beside; the rest is run two files at a time."""
+    for item in items:
+        if item.path.stem.removeprefix('test_') in ALONE:
+            item.add_marker(pytest.mark.alone)

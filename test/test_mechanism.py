@@ -96,7 +96,8 @@ def random_body(layout: Layout, members: int = 3) -> RigidBodyDynamics:
     m, draw = body.mechanism, torch.Generator().manual_seed(2)
     theta = 0.1 * torch.randn(members, m.size, generator=draw)
     theta[:, :m.masses] += ((m.rows == m.columns) & (m.products == 0)).float()
-    body.take(theta, torch.full((layout.state_size,), 0.1))
+    body.take(theta)
+    body.still.fill_(0.1)
     return body
 
 
@@ -112,11 +113,24 @@ def test_slopes_of_the_products_are_those_of_autograd() -> None:
 
 def test_the_known_cart_pole_moves_as_its_equations_say() -> None:
     body = RigidBodyDynamics(DRIVEN, 1).double()
-    body.take(known(body.mechanism).unsqueeze(0), body.std)
+    body.take(known(body.mechanism).unsqueeze(0))
     rows = motion(60)
     found = body.step(rows.state.unsqueeze(0), rows.action)[0]
     # One Runge-Kutta step against twenty; the pole turns by up to half a radian in it.
     assert (found - rows.next_state).abs().max() < 0.01
+
+
+def test_noise_is_what_motion_leaves_unexplained() -> None:
+    body, noise = RigidBodyDynamics(DRIVEN, 1).double(), 0.05
+    body.take(known(body.mechanism).unsqueeze(0))
+    rows = motion(800)
+    draw = torch.Generator().manual_seed(1)
+    ahead = body.step(rows.state.unsqueeze(0), rows.action)[0]
+    seen = ahead + noise * torch.randn(ahead.shape, generator=draw, dtype=torch.float64)
+    body.explain(Batch(rows.state, rows.action, seen))
+    one = torch.ones(1, *rows.state.shape, dtype=torch.float64)
+    std = body.step(rows.state.unsqueeze(0), rows.action, one)[0] - ahead
+    assert abs(float((std.square().mean(dim=0).sqrt() / noise - 1.0).abs().max())) < 0.08
 
 
 def test_energy_is_kept_without_friction_and_force() -> None:
@@ -324,7 +338,7 @@ def test_a_device_takes_the_one_believed_without_looking() -> None:
 
 def test_pi_is_a_whole_half_turn() -> None:
     body = RigidBodyDynamics(DRIVEN, 1).double()
-    body.take(known(body.mechanism).unsqueeze(0), body.std)
+    body.take(known(body.mechanism).unsqueeze(0))
     upright = torch.tensor([[[0.0, pi, 0.0, 0.0]]], dtype=torch.float64)
     still = body.step(upright, torch.zeros(1, 1, dtype=torch.float64))
     torch.testing.assert_close(still, upright, atol=1e-9, rtol=0.0)

@@ -22,7 +22,7 @@ from hlai_control.learning.crew import Alone
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import generator, Transition
 from hlai_control.world_model.learner import WorldModelLearner
-from hlai_control.world_model.residuals import fitted_noise, left_out
+from hlai_control.world_model.residuals import fitted_noise, left_out, moving_noise
 
 
 def test_left_out_residuals_are_those_of_regressions_on_all_other_rows():
@@ -82,3 +82,27 @@ def test_noise_is_right_however_many_updates_lie_between_two_fits():
     std = (learner.dynamics.step(start, torch.zeros(1, 1), torch.ones_like(start))
            - learner.dynamics.step(start, torch.zeros(1, 1)))
     assert float(std[..., 1].mean()) == pytest.approx(0.02, rel=0.1)
+
+
+def test_noise_that_grows_with_motion_is_found() -> None:
+    draw = torch.Generator().manual_seed(0)
+    motion = torch.rand(4000, generator=draw) * 3.0
+    std = (0.1 ** 2 + torch.tensor([0.2, 0.0]).square() * motion.unsqueeze(-1)).sqrt()
+    error = std * torch.randn(4000, 2, generator=draw)
+    still, growth = moving_noise(error, motion)
+    torch.testing.assert_close(still.float(), torch.tensor([0.1, 0.1]), atol=0.01, rtol=0.0)
+    assert abs(float(growth[0]) - 0.2) < 0.01 and float(growth[1]) < 0.03
+    # In other units it is the same noise.
+    again = moving_noise(10.0 * error, 4.0 * motion)
+    torch.testing.assert_close(again[0], 10.0 * still, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(again[1][0], 5.0 * growth[0], rtol=1e-3, atol=1e-3)
+    # A blow does not make it noisy.
+    error[7] = 50.0
+    struck = moving_noise(error, motion)
+    assert float((struck[0] / still)[0]) < 1.05 and float((struck[1] / growth)[0]) < 1.05
+
+
+def test_errors_of_nothing_are_no_noise() -> None:
+    still, growth = moving_noise(torch.zeros(5, 2), torch.zeros(5))
+    assert torch.isfinite(still).all() and torch.isfinite(growth).all()
+    assert still.max() < 1e-12 and growth.max() < 1e-12

@@ -15,7 +15,7 @@
 
 """Training from recordings: learns, stops, goes on; two processes come to the same as one."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 import json
 import os
 from pathlib import Path
@@ -217,11 +217,29 @@ def test_a_run_begins_with_a_trained_model(bag, trained, tmp_path):
 @pytest.mark.parametrize(('sizes', 'said'), [
     ({'world_model.hidden': 8}, 'add world_model.members:=2'),
     ({'world_model.members': 2}, 'add world_model.hidden:=8'),
-    ({'world_model.mechanism': False}, 'add world_model.mechanism:=true')])
+    ({'world_model.mechanism': False}, 'add world_model.mechanism:=true'),
+    ({'world_model.latent': 'mixture'}, 'add world_model.mechanism:=true .*latent:=gaussian')])
 def test_a_model_of_other_sizes_is_refused(trained, sizes, said):
     """The node found no file that fitted, and began from nothing without a word."""
     with pytest.raises(UsageError, match=said):
         model_file(str(trained[0]), ROBOT, sizes)
+
+
+@pytest.mark.parametrize(('robot', 'settings', 'both'), [
+    ('cartpole', {}, True), ('cartpole', {'mechanism': False}, False),
+    ('cartpole', {'latent': 'mixture'}, False), ('cartpole_positions', {}, False)])
+def test_a_model_is_taken_wherever_one_like_it_is_learned(robot, settings, both, tmp_path):
+    """Those of robots without rates, and mixtures, were refused: they hold no mechanism."""
+    manifest, path = load_robot(robot), tmp_path / 'world_model.safetensors'
+    kind = replace(SMALL, **settings)
+    dynamics = make_dynamics(manifest.layout, kind, generator(0, 'test'))
+    path.write_bytes(encode(Artefact('world_model', 1, dynamics.export()), manifest.layout))
+    rooms = {f'world_model.{one.name}': getattr(kind, one.name) for one in fields(kind)}
+    assert model_file(str(path), manifest, rooms) == path
+    assert kind.holds_mechanism(manifest.layout) == both
+    if both:
+        with pytest.raises(UsageError, match='world_model.mechanism:=true'):
+            model_file(str(path), manifest, rooms | {'world_model.mechanism': False})
 
 
 def test_a_model_counts_as_older_than_all_that_the_run_makes(trained, tmp_path):

@@ -16,7 +16,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, UTC
 from functools import partial
 import signal
 import sys
@@ -37,7 +36,7 @@ from hlai_control.bench.systems import chosen, System
 from hlai_control.bench.trial import bench
 from hlai_control.errors import HlaiError
 from hlai_control.parent.bench import BenchSettings, PEERS, read_arguments
-from hlai_control.parent.machine import machine, versions
+from hlai_control.parent.machine import facts
 from hlai_control.parent.watched import INTERRUPTED
 
 
@@ -92,8 +91,7 @@ def measured(system: System, competitors: Sequence[Competitor], starts: int, see
 
 
 def _facts(competitors: Sequence[Competitor]) -> dict[str, object]:
-    return {'date': datetime.now(UTC).date().isoformat(), 'machine': machine(),
-            'versions': versions(PEERS), 'threads': 1,
+    return {**facts(PEERS), 'threads': 1,
             'competitors': {one.name: {'kind': one.kind, 'settings': one.settings,
                                        'warm': one.warm, 'cold': one.cold}
                             for one in competitors}}

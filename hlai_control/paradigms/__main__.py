@@ -15,7 +15,6 @@
 """``python -m hlai_control.paradigms``: the process that ``hlai eval paradigms`` runs."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, UTC
 from functools import partial
 from importlib.util import find_spec
 import signal
@@ -37,7 +36,7 @@ from hlai_control.paradigms.playing import Case, case, Fixed, mind, played, Tell
 from hlai_control.paradigms.report import markdown, tables
 from hlai_control.paradigms.rows import CONTROLLER, identity, MIND, Row, SAC, System
 from hlai_control.paradigms.runs import Cell, Cells, joined, keep, load, Run
-from hlai_control.parent.machine import machine, versions
+from hlai_control.parent.machine import facts as measured_on
 from hlai_control.parent.paradigms import ParadigmSettings, PEERS, read_arguments
 from hlai_control.parent.watched import INTERRUPTED
 from hlai_control.robots.classical import rows as controllers
@@ -109,7 +108,7 @@ def _add(settings: ParadigmSettings, cells: Cells, facts: dict[str, object], giv
     found = cells[given.system.robot]
     cell = found[given.row.name]
     found[given.row.name] = Cell(cell.settings, {**cell.runs, given.seed: one(given, tell)})
-    facts |= _facts()
+    facts |= {**measured_on(PEERS), 'threads': 1}
     if settings.json is not None:
         keep(settings.json, cells, facts)
 
@@ -130,11 +129,6 @@ def _outcome(run: Run) -> str:
     if run.solved_at_s is None:
         return f'seed {run.seed}: not solved in {run.motion_s:g} s'
     return f'seed {run.seed}: solved at {run.solved_at_s:.2f} s'
-
-
-def _facts() -> dict[str, object]:
-    return {'date': datetime.now(UTC).date().isoformat(), 'machine': machine(),
-            'versions': versions(PEERS), 'threads': 1}
 
 
 def _report(settings: ParadigmSettings, cells: Cells, facts: dict[str, object],

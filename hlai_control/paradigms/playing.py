@@ -99,7 +99,7 @@ def mind(given: Case, calls: Callable[[int], None]) -> Mind:
     :param calls: is told the world model calls of each plan.
     """
     row = given.row
-    settings = agent_settings({**given.system.rooms, **row.rooms})
+    settings = agent_settings(given.task.rooms(row.rooms))
     planner = partial(_planner, values_only=row.values_only)
     return Mind(given.manifest, given.task, given.seed, MindSettings(
         settings, row.mode,

@@ -30,22 +30,21 @@ def plot(cells: Cells, path: Path) -> None:
     matplotlib.use('Agg')
     figure = Figure(figsize=(5.6 * max(1, len(cells)), 4.4), dpi=90, layout='constrained')
     panels = figure.subplots(1, max(1, len(cells)), squeeze=False)[0]
+    most = max((len(cell.runs) for found in cells.values() for cell in found.values()), default=0)
     for panel, (robot, found) in zip(panels, cells.items(), strict=False):
         for number, row in enumerate(ROWS):
             cell = found.get(row.name)
             if cell is None or not cell.runs:
                 continue
+            # Few runs look like many.
+            count = '' if len(cell.runs) == most else f', {len(cell.runs)} runs only'
             style = {CONTROLLER: ':', SAC: '--'}.get(row.kind, '-')
-            panel.step(*curve(cell), where='post', label=row.title, linestyle=style,
+            panel.step(*curve(cell), where='post', label=row.title + count, linestyle=style,
                        linewidth=2.4 if row.name == 'agent' else 1.4, color=f'C{number}')
         panel.set(xscale='log', title=robot, xlabel='motion [s]', ylabel='fraction solved',
                   ylim=(-0.03, 1.05))
         panel.grid(alpha=0.3, which='both')
-    # A row that one robot lacks is still in the legend.
-    known = {label: handle for panel in panels
-             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(known.values(), known.keys(), loc='outside lower center', ncols=3,
-                  fontsize='small')
+        panel.legend(loc='upper left', bbox_to_anchor=(0.0, -0.16), ncols=2, fontsize='x-small')
     figure.savefig(path, metadata={'Software': None})
 
 

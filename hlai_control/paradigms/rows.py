@@ -27,9 +27,11 @@ from typing import TypeVar
 
 import yaml
 
+from hlai_control.cost.task import load_task
 from hlai_control.errors import UsageError
 from hlai_control.parent.arguments import resolved
 from hlai_control.resources import robot_path, task_path
+from hlai_control.robots.manifest import load_robot
 
 T = TypeVar('T')
 CONTROLLER, MIND, SAC = 'controller', 'mind', 'sac'
@@ -63,13 +65,11 @@ class System:
     """
     One robot with its task.
 
-    :param rooms: settings that the robot wants from every mind.
     :param budget_s: motion seconds for each row, by its name; '' for the others.
     """
 
     robot: str
     task: str
-    rooms: Mapping[str, object]
     budget_s: Mapping[str, float]
 
     def budget(self, row: Row) -> float:
@@ -106,9 +106,9 @@ ROWS = (
 )
 
 SYSTEMS = (
-    System('pendulum', 'pendulum_swingup', {'planner.horizon': 30},
+    System('pendulum', 'pendulum_swingup',
            {'': 20.0, 'policy': 30.0, 'black_box_policy': 30.0, 'sac': 1000.0}),
-    System('cartpole', 'swingup', {},
+    System('cartpole', 'swingup',
            {'': 20.0, 'policy': 30.0, 'black_box_policy': 30.0, 'sac': 2500.0}),
 )
 
@@ -139,14 +139,17 @@ def identity(system: System, row: Row, budget_s: float) -> dict[str, object]:
 
     :param budget_s: motion seconds of a run at most.
     """
+    task = load_task(system.task, load_robot(system.robot))
     return {'budget_s': budget_s, 'mode': row.mode, 'values_only': row.values_only,
             'robot': _digest(robot_path(system.robot)), 'task': _digest(task_path(system.task)),
-            **(resolved({**system.rooms, **row.rooms}) if row.kind == MIND else {})}
+            **(resolved(task.rooms(row.rooms)) if row.kind == MIND else {})}
 
 
 def _digest(path: Path) -> str:
-    """Sum up what a file says, comments apart."""
-    said = json.dumps(yaml.safe_load(path.read_text(encoding='utf-8')), sort_keys=True)
+    """Sum up what a file says, apart from comments and from settings, which only minds have."""
+    read = yaml.safe_load(path.read_text(encoding='utf-8'))
+    read.pop('settings', None)
+    said = json.dumps(read, sort_keys=True)
     return sha256(said.encode()).hexdigest()[:16]
 
 

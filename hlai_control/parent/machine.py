@@ -15,6 +15,7 @@
 """What a result was measured on: processor, cores, versions; no torch is imported."""
 
 from collections.abc import Sequence
+from datetime import datetime, UTC
 from importlib import metadata
 import os
 from pathlib import Path
@@ -44,6 +45,16 @@ def versions(others: Sequence[str] = ()) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = 'not installed'
     return found
+
+
+def facts(others: Sequence[str] = ()) -> dict[str, object]:
+    """
+    Return what stands beside every result: when, where, with what.
+
+    :param others: distributions beside the usual ones.
+    """
+    return {'date': datetime.now(UTC).date().isoformat(), 'machine': machine(),
+            'versions': versions(others)}
 
 
 def process_age_s() -> float:

@@ -23,7 +23,6 @@ from types import MappingProxyType
 from typing import Any
 
 from hlai_control.errors import UsageError
-from hlai_control.layout import is_mechanism
 from hlai_control.learning.sessions import set_apart
 from hlai_control.robots.manifest import RobotManifest
 from hlai_control.settings import WorldModelSettings
@@ -109,10 +108,13 @@ def _check_sizes(text: str, shapes: Mapping[str, list[int]], manifest: RobotMani
                  rooms: Mapping[str, object]) -> None:
     # The node would find no file that fits, and begin from nothing without a word.
     both = f'ensemble.{_TRUNK}' in shapes
-    asked_both = rooms.get('world_model.mechanism', WorldModelSettings.mechanism)
-    if is_mechanism(manifest.layout) and both != bool(asked_both):
-        raise UsageError(f'model:={text} was trained with world_model.mechanism:={both}; add '
-                         f'world_model.mechanism:={str(both).lower()}')
+    kinds: dict[str, Any] = {
+        name: rooms[f'world_model.{name}'] for name in ('mechanism', 'latent')
+        if f'world_model.{name}' in rooms}
+    if WorldModelSettings(**kinds).holds_mechanism(manifest.layout) != both:
+        wanted = ' '.join((f'world_model.mechanism:={str(both).lower()}',
+                           *(('world_model.latent:=gaussian',) if both else ())))
+        raise UsageError(f'model:={text} was trained with {wanted}; add {wanted}')
     if len(shape := shapes.get(f'ensemble.{_TRUNK}' if both else _TRUNK, [])) != 3:
         raise UsageError(f'model:={text}: it holds no {_TRUNK}; valid: a model of this version')
     members, _, width = shape

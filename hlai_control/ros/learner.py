@@ -18,7 +18,7 @@ What the two learning nodes share: the stream of transitions and its schedule.
 Exactly U updates follow each transition, one per turn of the loop, and every
 P ticks a version is published, named by the last tick it was trained
 through. In real time a learner that falls a second behind keeps the data and
-skips the updates, and counts them; in lockstep it never skips.
+puts the updates off until it has time, and counts them; in lockstep it never does.
 """
 
 from collections.abc import Iterator
@@ -46,6 +46,8 @@ from hlai_control.settings import ScheduleSettings
 from hlai_control.types import Batch, Transition
 
 BEHIND_S = 1.0
+# Updates for more of the past than this are not made up for: such a processor never has time.
+OWED_S = 30.0
 
 
 def transition(joined: Joined) -> Transition:
@@ -136,6 +138,7 @@ class LearnerNode(ManagedNode):
         self._current: Joined | None = None
         self._absorbed = False
         self._debt = 0
+        self._owed = 0
         self._newest_tick = 0
         # In lockstep nobody has made a tick yet, so this does not depend on who is faster.
         self._known = len(self._reader) if self._reader is not None else 0
@@ -174,7 +177,7 @@ class LearnerNode(ManagedNode):
             return self._learn()
         except (HlaiError, OSError, RuntimeError) as error:  # torch's LinAlgError is the last
             self.diagnostics.count(f'learning: {error}')
-            self._current, self._debt = None, 0
+            self._current, self._debt, self._owed = None, 0, 0
             return True
 
     def _learn(self) -> bool:
@@ -187,7 +190,7 @@ class LearnerNode(ManagedNode):
         if self._current is None:
             self._current, self._absorbed = self._pairing.pop(), False
             if self._current is None:
-                return False
+                return self._make_up()
         if not self._absorbed:
             if not self.ready(self._current):
                 return self._history is not None
@@ -198,6 +201,16 @@ class LearnerNode(ManagedNode):
             self._debt -= 1
         if self._debt == 0:
             self._finish(self._current.tick)
+        return True
+
+    def _make_up(self) -> bool:
+        # Nothing new has come: time for what was put off.
+        if self._owed == 0:
+            return False
+        self.update()
+        self.updates += 1
+        self._owed -= 1
+        self.diagnostics.fact('updates', self.updates)
         return True
 
     def _recall_some(self, history: Iterator[Batch]) -> None:
@@ -217,8 +230,9 @@ class LearnerNode(ManagedNode):
         self._debt = self.updates_per_transition()
         behind_s = (self._newest_tick - joined.tick) * self.layout.period_s
         if behind_s > BEHIND_S and not self.run.lockstep:
-            self.diagnostics.count('updates skipped: too slow', self._debt)
-            self._debt = 0
+            self.diagnostics.count('updates put off: too slow', self._debt)
+            most = round(OWED_S / self.layout.period_s) * self._debt
+            self._owed, self._debt = min(self._owed + self._debt, most), 0
 
     def _finish(self, tick: int) -> None:
         self._current = None

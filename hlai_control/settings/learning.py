@@ -17,6 +17,7 @@
 from dataclasses import dataclass
 from math import ceil
 
+from hlai_control.layout import is_mechanism, Layout
 from hlai_control.settings.declaring import choice, setting, Settings
 
 
@@ -55,6 +56,15 @@ class WorldModelSettings(Settings):
     mechanism: bool = choice(
         True, (True, False), 'Also identify it as rigid bodies, where all commands are forces, '
         'and believe what predicts better.')
+
+    def holds_mechanism(self, layout: Layout) -> bool:
+        """
+        Tell whether a robot's world model holds a mechanism beside the ensemble.
+
+        Steps that are found anew in hindsight, and mixtures, are the ensemble's alone so far.
+        """
+        return (self.mechanism and self.latent == 'gaussian' and is_mechanism(layout)
+                and not layout.is_blind)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 import hashlib
-from math import pi
 
 from jaxtyping import Float
 import numpy as np
@@ -30,6 +29,7 @@ from hlai_control.layout import Layout
 from hlai_control.learning.pairing import Joined
 from hlai_control.types import Batch
 from hlai_control.world_model.made import WorldModel
+from hlai_control.world_model.steps import turning, wrapped
 
 # Consecutive transitions are alike, so whole blocks are held out: every fifth of twenty.
 BLOCKS, EVERY = 20, 5
@@ -89,13 +89,9 @@ def relative_error(dynamics: WorldModel, batch: Batch, layout: Layout
     :returns: of each coordinate the root mean square error, in units of the
         root mean square change; 1: no better than to predict standstill.
     """
-    turns = torch.tensor(layout.angle + (False,) * len(layout.angle))
-
-    def wrapped(change: Tensor) -> Tensor:
-        return torch.where(turns, torch.remainder(change + pi, 2.0 * pi) - pi, change)
-
+    turns = turning(layout)
     start = batch.state.expand(dynamics.members, -1, -1)
     ahead = dynamics.step(start, batch.action).mean(dim=0)
-    error = wrapped(batch.next_state - ahead).square().mean(dim=0)
-    change = wrapped(batch.next_state - batch.state).square().mean(dim=0)
+    error = wrapped(batch.next_state - ahead, turns).square().mean(dim=0)
+    change = wrapped(batch.next_state - batch.state, turns).square().mean(dim=0)
     return (error / change.clamp_min(1e-12)).sqrt()

@@ -22,7 +22,6 @@ linear in e (``protocols.Decoder``), the minimum is known; :func:`refine` finds 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import pi
 
 from jaxtyping import Float, Int
 import torch
@@ -31,6 +30,7 @@ from torch import Tensor
 from hlai_control.layout import Layout
 from hlai_control.protocols import decodes, Dynamics
 from hlai_control.types import Outcomes
+from hlai_control.world_model.steps import turning, wrapped
 from hlai_control.world_model.surprise import energy_at, free_energy
 
 _HALVINGS = 4
@@ -68,9 +68,7 @@ def outcomes(dynamics: Dynamics, state: Float[Tensor, 'E *B S'],
 def errors(found: Outcomes, ahead: Float[Tensor, '*B S'],
            layout: Layout) -> Float[Tensor, 'E *B J S']:
     """Compare what happened with each mode's mean; angles are wrapped."""
-    turns = torch.tensor(layout.angle + (False,) * len(layout.positions), device=ahead.device)
-    error = ahead.unsqueeze(-2) - found.mean
-    return torch.where(turns, torch.remainder(error + pi, 2.0 * pi) - pi, error)
+    return wrapped(ahead.unsqueeze(-2) - found.mean, turning(layout).to(ahead.device))
 
 
 def infer(found: Outcomes, ahead: Float[Tensor, '*B S'], layout: Layout,

@@ -24,6 +24,7 @@ from torch import Tensor
 from hlai_control.layout import Layout
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Outcomes
+from hlai_control.world_model.looped import Looped
 from hlai_control.world_model.structure import as_columns, LOG_STD, StructuredDynamics
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _FEW = 512
 
 
-class EnsembleDynamics(StructuredDynamics):
+class EnsembleDynamics(StructuredDynamics, Looped):
     """
     E members, each with one outcome and Gaussian noise around it.
 
@@ -157,18 +158,6 @@ class EnsembleDynamics(StructuredDynamics):
         """Tell whether :meth:`follow` and :meth:`linearise` may be called, and pay off."""
         return (like.device.type == 'cpu' and not torch.is_grad_enabled()
                 and like.dtype == self.acceleration.dtype and count * self._members <= _FEW)
-
-    def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
-               reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],
-               closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
-               ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 S']]:
-        """Roll out with feedback, see ``protocols.Trajectories``."""
-        return self.loops().follow(start, base, reference, gains, closed, low, high)
-
-    def linearise(self, states: Float[Tensor, 'G T S'],
-                  actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T S N']:
-        """Differentiate each step, see ``protocols.Trajectories``."""
-        return self.loops().linearise(states, actions)
 
     def loops(self) -> 'CompiledTrajectories':
         """Return the compiled loops with the weights of now."""

@@ -15,7 +15,7 @@
 """How two hypotheses about a robot learn, and which of them is believed."""
 
 from collections.abc import Mapping
-from math import log1p, pi
+from math import log1p
 
 from jaxtyping import Float
 import torch
@@ -30,6 +30,7 @@ from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.hypotheses import Hypotheses
 from hlai_control.world_model.identification import Found, Identifier
 from hlai_control.world_model.learner import WorldModelLearner
+from hlai_control.world_model.steps import one_step_error, turning
 from hlai_control.world_model.surprise import residual, surprisal
 
 # Weight of the score so far beside that of the newest step.
@@ -80,7 +81,7 @@ class HypothesesLearner:
         noise = torch.tensor(layout.noise_std)[len(layout.positions):]
         self._noise = torch.nan_to_num(noise, nan=1e-2).clamp_min(1e-6)
         self._scores = torch.zeros(2, dtype=torch.float64)
-        self._turns = torch.tensor(layout.angle + (False,) * len(layout.positions))
+        self._turns = turning(layout)
         self._period_s, self._judged, self._fresh = layout.period_s, False, True
 
     @property
@@ -95,7 +96,7 @@ class HypothesesLearner:
     @property
     def dynamics(self) -> Hypotheses:
         """Hand out both as learned so far, ready to step."""
-        self._dynamics.ensemble = self._ensemble()
+        self._ensemble()  # fits it; it is a part of both
         if not self._fresh:
             if self._due():
                 self._identify(self._inner.rows())
@@ -174,13 +175,7 @@ class HypothesesLearner:
 
         :returns: measured minus predicted next state, angles wrapped.
         """
-        dynamics = self._dynamics
-        with torch.inference_mode():
-            start = transition.state.expand(dynamics.members, 1, -1)
-            ahead = dynamics.step(start, transition.action.unsqueeze(0)).mean(dim=(0, 1))
-        error = transition.next_state - ahead
-        wrapped = torch.remainder(error + pi, 2.0 * pi) - pi
-        return torch.where(self._turns, wrapped, error)
+        return one_step_error(self._dynamics, transition, self._turns)
 
     def progress(self) -> dict[str, Tensor]:
         """Copy what training has changed, the memory of transitions and scales apart."""
@@ -199,7 +194,7 @@ class HypothesesLearner:
                 progress['mechanism.theta'], progress['mechanism.precision'],
                 progress['mechanism.residual'], int(progress['mechanism.rows']))
             if len(self.replay):
-                self._take(self._identifier.found, self.replay.latest(_RECENT))
+                self._take(self.replay.latest(_RECENT))
         self._scores.copy_(progress['scores'])
         self._judged = bool(progress['judged'])
 
@@ -211,16 +206,16 @@ class HypothesesLearner:
 
     def _identify(self, rows: Batch) -> None:
         self._added = 0
-        self._take(self._identifier.fit(rows), rows)
+        self._identifier.fit(rows)
+        self._take(rows)
         if not self._judged:
             self._scores.copy_(self._errors(rows))
 
-    def _take(self, found: Found, rows: Batch) -> None:
+    def _take(self, rows: Batch) -> None:
         rigid, state, count = self._dynamics.rigid, rows.state, len(self._noise)
         theta = self._identifier.draws(self._offsets, state.double())
-        # Positions move as the rates do; their own errors are a period's worth of those.
-        rigid.take(theta.float(), torch.cat([0.5 * self._period_s * found.residual,
-                                             found.residual]).float())
+        rigid.take(theta.float())
+        rigid.explain(rows)
         gained = (rows.next_state - state)[:, count:].abs().amax(dim=0) / self._period_s
         speed = rows.next_state[:, count:].abs().amax(dim=0)
         rigid.bound(_FASTER * speed.clamp_min(1.0), _SHARPER * gained.clamp_min(1.0))

@@ -186,10 +186,7 @@ class Identifier:
             slope = torch.linalg.solve(mass, design) / self._noise.unsqueeze(-1)
             error = error / self._noise
             weight = _weights(error)
-            gram = torch.einsum('b,bnp,bnq->pq', weight, slope, slope)
-            gram.diagonal().add_(width.square().reciprocal())
-            right = (torch.einsum('b,bnp,bn->p', weight, slope, error)
-                     + (theta - prior) / width.square())
+            gram, right = _normal(weight, slope, error, theta - prior, width)
             step = torch.linalg.solve(gram, right)
             for _ in range(_TRIES):
                 if self.positive(theta - step, state):
@@ -208,10 +205,7 @@ class Identifier:
             slope = torch.linalg.solve(
                 m.mass(theta, ends[:, :m.count]),
                 m.regressors(rows[0], ends[:, m.count:], self._dt)) / self._noise.unsqueeze(-1)
-            gram = torch.einsum('b,bnp,bnq->pq', weight, slope, slope)
-            gram.diagonal().add_(width.square().reciprocal())
-            right = (torch.einsum('b,bnp,bn->p', weight, slope, error)
-                     + (theta - prior) / width.square())
+            gram, right = _normal(weight, slope, error, theta - prior, width)
             for _ in range(_TRIES):
                 damped = gram + damping * torch.diag(gram.diagonal())
                 moved = theta - torch.linalg.solve(damped, right)
@@ -242,10 +236,19 @@ class Identifier:
 
     def _error(self, theta: Tensor, rows: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         state, action, ahead = rows
-        self._body.take(theta.unsqueeze(0), self._body.std)
+        self._body.take(theta.unsqueeze(0))
         ends = self._body.step(state.unsqueeze(0), action)[0]
         n = self.mechanism.count
         return (ahead[:, n:] - ends[:, n:]) / self._noise, ends
+
+
+def _normal(weight: Float[Tensor, ' B'], slope: Float[Tensor, 'B n P'],
+            error: Float[Tensor, 'B n'], off: Float[Tensor, ' P'], width: Float[Tensor, ' P']
+            ) -> tuple[Float[Tensor, 'P P'], Float[Tensor, ' P']]:
+    # The normal equations of weighted errors and of the distance from the prior.
+    gram = torch.einsum('b,bnp,bnq->pq', weight, slope, slope)
+    gram.diagonal().add_(width.square().reciprocal())
+    return gram, torch.einsum('b,bnp,bn->p', weight, slope, error) + off / width.square()
 
 
 def _weights(error: Float[Tensor, 'B n']) -> Float[Tensor, ' B']:

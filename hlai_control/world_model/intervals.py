@@ -15,7 +15,6 @@
 """Predictive intervals several steps ahead, calibrated by what then happened."""
 
 from collections.abc import Sequence
-from math import pi
 from typing import NamedTuple
 
 from jaxtyping import Bool, Float
@@ -25,6 +24,7 @@ from torch import Tensor
 from hlai_control.errors import ShapeError
 from hlai_control.layout import Layout
 from hlai_control.protocols import Dynamics
+from hlai_control.world_model.steps import turning, wrapped
 
 # Keep a spread that rounding brought to zero from making an interval of no width.
 _TINY = 1e-9
@@ -87,7 +87,7 @@ class Intervals:
                  rate: float = 0.1) -> None:
         """Begin with the scale that is right for Gaussian samples."""
         count = len(layout.positions)
-        self._turns = torch.tensor(layout.angle + (False,) * count)
+        self._turns = turning(layout)
         self._miss, self._rate = 1.0 - level, rate
         normal = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(0.5 + 0.5 * level))
         self.scale = normal.repeat(len(horizons), 2 * count)
@@ -99,9 +99,7 @@ class Intervals:
 
         :param scale: as it was when the prediction was made.
         """
-        error = outcome - predicted.mean
-        wrapped = torch.remainder(error + pi, 2.0 * pi) - pi
-        error = torch.where(self._turns, wrapped, error)
+        error = wrapped(outcome - predicted.mean, self._turns)
         return error.abs() <= scale * predicted.std.clamp_min(_TINY)
 
     def learn(self, covered: Bool[Tensor, 'H S']) -> None:

@@ -31,7 +31,7 @@ from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.progress import copied, take_back
 from hlai_control.world_model.residuals import fitted_noise, left_out
-from hlai_control.world_model.steps import columns_of, Steps
+from hlai_control.world_model.steps import columns_of, one_step_error, Steps, turning
 from hlai_control.world_model.structure import StructuredDynamics
 from hlai_control.world_model.surprise import residual, surprisal
 
@@ -71,7 +71,7 @@ class WorldModelLearner:
         self._crew = Alone() if crew is None else crew
         self._count, self._dt = len(layout.positions), layout.period_s
         self._dynamics = self._made(layout, settings, generator)
-        self._steps = Steps(layout, self._dynamics)
+        self._steps, self._turns = Steps(layout, self._dynamics), turning(layout)
         self._optimiser = Adam(self._dynamics.parameters(), settings.learning_rate)
         self._fitted = True
         self._moments = torch.zeros(2, 2 * self._count, dtype=torch.float64)
@@ -208,14 +208,8 @@ class WorldModelLearner:
         Compare a transition with what the mean of ``dynamics``, as last handed out, predicted.
 
         To fit anew for every step would cost a fast robot's learner most of its time.
-
-        :returns: measured minus predicted next state, angles wrapped.
         """
-        dynamics = self._dynamics
-        with torch.inference_mode():
-            start = transition.state.expand(dynamics.members, 1, -1)
-            ahead = dynamics.step(start, transition.action.unsqueeze(0)).mean(dim=(0, 1))
-            return self._steps.wrapped(transition.next_state - ahead)
+        return one_step_error(self._dynamics, transition, self._turns)
 
     def progress(self) -> dict[str, Tensor]:
         """Copy what training has changed, the memory of transitions and scales apart."""

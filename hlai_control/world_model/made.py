@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 import torch
 
-from hlai_control.layout import is_mechanism, Layout
+from hlai_control.layout import Layout
 from hlai_control.learning.crew import Crew
 from hlai_control.settings import WorldModelSettings
 from hlai_control.world_model.ensemble import EnsembleDynamics
@@ -40,7 +40,7 @@ def make_dynamics(layout: Layout, settings: WorldModelSettings,
 
     :param generator: draws the initial weights.
     """
-    if _also_mechanism(layout, settings):
+    if settings.holds_mechanism(layout):
         return Hypotheses(layout, settings, generator)
     kind = {'gaussian': EnsembleDynamics, 'mixture': MixtureDynamics}[settings.latent]
     return kind(layout, settings, generator)
@@ -54,13 +54,7 @@ def make_learner(layout: Layout, settings: WorldModelSettings, generator: torch.
     :param generator: draws initial weights and batches.
     :param crew: the processes that train it together; None: this one alone.
     """
-    if _also_mechanism(layout, settings):
+    if settings.holds_mechanism(layout):
         return HypothesesLearner(layout, settings, generator, crew)
     kind = {'gaussian': WorldModelLearner, 'mixture': MixtureLearner}[settings.latent]
     return kind(layout, settings, generator, crew)
-
-
-def _also_mechanism(layout: Layout, settings: WorldModelSettings) -> bool:
-    # Steps that are found anew in hindsight, and mixtures, are the ensemble's alone so far.
-    return (settings.mechanism and settings.latent == 'gaussian' and is_mechanism(layout)
-            and not layout.is_blind)

@@ -29,6 +29,8 @@ _MOST = 10.0
 _LEAST = 1e-6
 # 1 - leverage is not less, but for rounding.
 _LEFT = 1e-6
+# Multiplicative updates of two variances: from afar they need some tens.
+_UPDATES = 60
 
 
 def left_out(residual: Float[Tensor, 'E B n'], design: Float[Tensor, 'E B D'],
@@ -80,3 +82,34 @@ def fitted_noise(features: Float[Tensor, 'E B N'], error: Float[Tensor, 'E B S']
         crew.total(slope)
         found = found + torch.cholesky_solve(slope - penalty * found, factor)
     return found[:, :-1].float(), found[:, -1:].float()
+
+
+def moving_noise(error: Float[Tensor, 'B S'], motion: Float[Tensor, ' B']
+                 ) -> tuple[Float[Tensor, ' S'], Float[Tensor, ' S']]:
+    """
+    Fit ``std^2 = still^2 + growth^2 motion`` to errors, by likelihood.
+
+    What sensors and perception add at rest is not all: where a robot is
+    accelerated, an estimate lags. Multiplicative updates keep both parts
+    positive, and each raises the likelihood (Fevotte, Bertin and Durrieu 2009,
+    *Nonnegative matrix factorization with the Itakura-Saito divergence*,
+    equation 2.22 with exponent one half).
+
+    :param error: of each state coordinate.
+    :param motion: how much each row moves, at least 0; of the order of 1.
+    :returns: still and growth, as standard deviations.
+    """
+    squares, moved = error.double().square(), motion.double().unsqueeze(-1)
+    least = squares.new_tensor(torch.finfo(torch.float32).tiny)
+    still = (0.5 * squares.mean(dim=0)).clamp_min(least)
+    growth = still / moved.mean(dim=0).clamp_min(least)
+    for _ in range(_UPDATES):
+        variance = still + growth * moved
+        # One blow is an outlier, and not how noisy it always is.
+        excess = (squares / variance).clamp_max(_MOST) / variance
+        still = (still * (excess.sum(dim=0) * variance.reciprocal().sum(dim=0).reciprocal()).sqrt()
+                 ).clamp_min(least)
+        growth = (growth * ((moved * excess).sum(dim=0)
+                            / (moved / variance).sum(dim=0).clamp_min(least)).sqrt()
+                  ).clamp_min(least)
+    return still.sqrt(), growth.sqrt()

@@ -22,7 +22,11 @@ import torch
 from torch import nn, Tensor
 
 from hlai_control.layout import Layout
+from hlai_control.types import Batch
+from hlai_control.world_model.looped import Looped
 from hlai_control.world_model.mechanism import Mechanism
+from hlai_control.world_model.residuals import moving_noise
+from hlai_control.world_model.steps import turning, wrapped
 
 if TYPE_CHECKING:
     from hlai_control.world_model.trajectories import CompiledTrajectories
@@ -31,9 +35,11 @@ if TYPE_CHECKING:
 _UNBOUNDED = 1e9
 # Trajectories, counted over all members, up to which compiled loops are faster on a CPU.
 _FEW = 4096
+# Typical changes of rates are at least so large.
+_LEAST = 1e-6
 
 
-class RigidBodyDynamics(nn.Module):
+class RigidBodyDynamics(nn.Module, Looped):
     """
     E members, each a :class:`Mechanism` with coefficients of its own.
 
@@ -41,8 +47,8 @@ class RigidBodyDynamics(nn.Module):
     Rates and accelerations far beyond what was ever seen count as if they
     were at that bound: coefficients of which little is known yet must not
     make an imagined trajectory overflow. As in the ensemble,
-    ``s' = mean + std * z`` with z ~ N(0, I) and Z = S; the std is one number
-    per state coordinate.
+    ``s' = mean + std * z`` with z ~ N(0, I) and Z = S; the std of each state
+    coordinate grows with the change of the rates.
 
     :param layout: the robot; ``layout.is_mechanism`` must hold.
     :param members: E.
@@ -51,7 +57,9 @@ class RigidBodyDynamics(nn.Module):
     inertia: Tensor
     potential: Tensor
     friction: Tensor
-    std: Tensor
+    still: Tensor
+    growth: Tensor
+    typical: Tensor
     fastest: Tensor
     sharpest: Tensor
 
@@ -66,9 +74,12 @@ class RigidBodyDynamics(nn.Module):
         self.register_buffer('inertia', inertia)
         self.register_buffer('potential', torch.zeros(members, products))
         self.register_buffer('friction', torch.zeros(members, self.count))
-        self.register_buffer('std', torch.zeros(2 * self.count))
+        self.register_buffer('still', torch.zeros(2 * self.count))
+        self.register_buffer('growth', torch.zeros(2 * self.count))
+        self.register_buffer('typical', torch.ones(self.count))
         for name in ('fastest', 'sharpest'):
             self.register_buffer(name, torch.full((self.count,), _UNBOUNDED))
+        self._turns = turning(layout)
         self._compiled: CompiledTrajectories | None = None
 
     @property
@@ -81,13 +92,23 @@ class RigidBodyDynamics(nn.Module):
         """Z = S: one component of z per state coordinate."""
         return 2 * self.count
 
-    def take(self, theta: Float[Tensor, 'E P'], std: Float[Tensor, ' S']) -> None:
+    def take(self, theta: Float[Tensor, 'E P']) -> None:
         """Take coefficients that were identified."""
         self.inertia.copy_(self.mechanism.inertia(theta))
         self.potential.copy_(self.mechanism.potential(theta))
         self.friction.copy_(self.mechanism.friction(theta))
-        self.std.copy_(std)
         self._compiled = None
+
+    @torch.no_grad()
+    def explain(self, rows: Batch) -> None:
+        """Find the std of what the members' mean leaves unexplained of these transitions."""
+        ahead = self.step(rows.state.expand(self._members, -1, -1), rows.action).mean(dim=0)
+        change = (rows.next_state - rows.state)[:, self.count:]
+        self.typical.copy_(change.square().mean(dim=0).sqrt().clamp_min(_LEAST))
+        error = wrapped(rows.next_state - ahead, self._turns)
+        still, growth = moving_noise(error, self._motion(rows.state, ahead))
+        self.still.copy_(still)
+        self.growth.copy_(growth)
 
     def bound(self, fastest: Float[Tensor, ' n'], sharpest: Float[Tensor, ' n']) -> None:
         """Set the greatest rates [SI] and accelerations [SI] that are told apart."""
@@ -118,27 +139,24 @@ class RigidBodyDynamics(nn.Module):
         ahead = torch.cat([q + h / 6.0 * (v + 2.0 * second_v + 2.0 * third_v + last_v),
                            v + h / 6.0 * (first + 2.0 * second + 2.0 * third + last)], dim=-1)
         if z is not None:
-            ahead = ahead + self.std * z.reshape(ahead.shape)
+            motion = self._motion(flat, ahead).unsqueeze(-1)
+            std = (self.still.square() + self.growth.square() * motion).sqrt()
+            ahead = ahead + std * z.reshape(ahead.shape)
         return ahead.reshape(state.shape)
+
+    def _motion(self, state: Float[Tensor, '*B S'],
+                ahead: Float[Tensor, '*B S']) -> Float[Tensor, ' *B']:
+        # Squared changes of the rates, in units of the typical ones.
+        change = (ahead - state)[..., self.count:]
+        return (change / self.typical).square().mean(dim=-1)
 
     def whole(self, like: Tensor, count: int) -> bool:
         """Tell whether :meth:`follow` and :meth:`linearise` may be called, and pay off."""
         return (like.device.type == 'cpu' and not torch.is_grad_enabled()
                 and like.dtype == self.inertia.dtype and count * self._members <= _FEW)
 
-    def follow(self, start: Float[Tensor, ' S'], base: Float[Tensor, 'K T A'],
-               reference: Float[Tensor, 'G T S'], gains: Float[Tensor, 'G T A S'],
-               closed: Float[Tensor, ' K'], low: Float[Tensor, ' A'], high: Float[Tensor, ' A']
-               ) -> tuple[Float[Tensor, 'K T A'], Float[Tensor, 'G K T1 S']]:
-        """Roll out with feedback, see ``protocols.Trajectories``."""
-        return self._loops().follow(start, base, reference, gains, closed, low, high)
-
-    def linearise(self, states: Float[Tensor, 'G T S'],
-                  actions: Float[Tensor, 'T A']) -> Float[Tensor, 'G T S N']:
-        """Differentiate each step, see ``protocols.Trajectories``."""
-        return self._loops().linearise(states, actions)
-
-    def _loops(self) -> 'CompiledTrajectories':
+    def loops(self) -> 'CompiledTrajectories':
+        """Return the compiled loops with the coefficients of now."""
         if self._compiled is None:
             # Only who plans needs the compiler: learners start sooner without it.
             from hlai_control.world_model.trajectories import compiled_mechanism

@@ -16,12 +16,13 @@
 
 from math import pi
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 import torch
 from torch import Tensor
 
 from hlai_control.layout import Layout
-from hlai_control.types import Batch
+from hlai_control.protocols import Dynamics
+from hlai_control.types import Batch, Transition
 from hlai_control.world_model.structure import StructuredDynamics
 
 
@@ -36,7 +37,7 @@ class Steps:
     def __init__(self, layout: Layout, dynamics: StructuredDynamics) -> None:
         """Keep the sizes."""
         self._count, self._dt, self._dynamics = len(layout.positions), layout.period_s, dynamics
-        self._turns = torch.tensor(layout.angle + (False,) * self._count)
+        self._turns = turning(layout)
 
     def acceleration(self, state: Float[Tensor, '*B S'],
                      ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B n']:
@@ -51,18 +52,13 @@ class Steps:
         position = state[..., :self._count] + 0.5 * self._dt * begin
         return torch.cat([position, 0.5 * (begin + end)], dim=-1)
 
-    def wrapped(self, error: Float[Tensor, '*B S']) -> Float[Tensor, '*B S']:
-        """Return differences of states, those of angles between -pi and pi."""
-        return torch.where(self._turns, torch.remainder(error + pi, 2.0 * pi) - pi, error)
-
     def state_error(self, state: Float[Tensor, '*B S'], ahead: Float[Tensor, '*B S'],
                     residual: Float[Tensor, '*R n']) -> Float[Tensor, '*R S']:
         """Return the errors of predicted states, from those of accelerations."""
         # In noise units: the rate's error is the residual itself; the position's adds what
         # the trapezoid rule leaves over.
         moved = ahead[..., :self._count] - state[..., :self._count]
-        wrapped = torch.remainder(moved + pi, 2.0 * pi) - pi
-        moved = torch.where(self._turns[:self._count], wrapped, moved)
+        moved = wrapped(moved, self._turns[:self._count])
         rates = state[..., self._count:] + ahead[..., self._count:]
         unit = self._dynamics.acceleration * self._dt ** 2
         position = (moved - 0.5 * self._dt * rates) / unit + 0.5 * residual
@@ -73,3 +69,31 @@ def columns_of(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:
     """Return the states, the actions and the next states of several batches."""
     return (tuple(part.state for part in parts), tuple(part.action for part in parts),
             tuple(part.next_state for part in parts))
+
+
+def turning(layout: Layout) -> Bool[Tensor, ' S']:
+    """Tell which state coordinates are angles."""
+    return torch.tensor(layout.angle + (False,) * len(layout.positions))
+
+
+def wrapped(error: Float[Tensor, '*B D'], turns: Bool[Tensor, ' D']) -> Float[Tensor, '*B D']:
+    """
+    Bring differences of angles between -pi and pi.
+
+    :param turns: which of the columns are angles.
+    """
+    return torch.where(turns, torch.remainder(error + pi, 2.0 * pi) - pi, error)
+
+
+def one_step_error(dynamics: Dynamics, transition: Transition,
+                   turns: Bool[Tensor, ' S']) -> Float[Tensor, ' S']:
+    """
+    Compare a transition with what the mean of a world model's members predicts.
+
+    :param turns: see :func:`turning`.
+    :returns: measured minus predicted next state, angles wrapped.
+    """
+    with torch.inference_mode():
+        start = transition.state.expand(dynamics.members, 1, -1)
+        ahead = dynamics.step(start, transition.action.unsqueeze(0)).mean(dim=(0, 1))
+        return wrapped(transition.next_state - ahead, turns)

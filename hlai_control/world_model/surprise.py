@@ -16,7 +16,7 @@
 
 from bisect import bisect_left, insort
 from collections import deque
-from math import exp, inf, isfinite, log, log1p, pi
+from math import exp, inf, isfinite, log, log1p
 
 from jaxtyping import Float
 import torch
@@ -25,6 +25,7 @@ from torch import Tensor
 from hlai_control.layout import Layout
 from hlai_control.protocols import Dynamics
 from hlai_control.types import Transition
+from hlai_control.world_model.steps import turning, wrapped
 
 # Shares of evidence: bets b(p) = k p^(k - 1), each of mean 1 for p uniform in 0 .. 1.
 _BETS = (0.3, 0.5, 0.8)
@@ -53,9 +54,7 @@ def residual(dynamics: Dynamics, step: Transition, layout: Layout
     ahead = dynamics.step(start, action)
     gain = dynamics.step(start, action, torch.ones_like(start)) - ahead
     error = (step.next_state - ahead).squeeze(1)
-    turns = torch.tensor(layout.angle + (False,) * len(layout.positions))
-    wrapped = torch.remainder(error + pi, 2.0 * pi) - pi
-    return torch.where(turns, wrapped, error), gain.squeeze(1)
+    return wrapped(error, turning(layout)), gain.squeeze(1)
 
 
 def energy_at(error: Float[Tensor, '*B S'], gain: Float[Tensor, '*B S'],
