@@ -29,7 +29,8 @@ from hlai_control.robots.simulator import Simulator
 GRAVITY = 9.81
 TASKS = (('cartpole', 'swingup'), ('pendulum', 'pendulum_swingup'),
          ('pendulum_gym', 'pendulum_gym'),
-         ('double_cartpole', 'double_balance'), ('arm7', 'arm_reach'))
+         ('double_cartpole', 'double_balance'),
+         ('double_cartpole_50hz', 'double_swingup'), ('arm7', 'arm_reach'))
 
 
 @pytest.fixture(name='make')

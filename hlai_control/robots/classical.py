@@ -25,6 +25,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hlai_control.robots.double_pole import FollowedSwingUp
 from hlai_control.robots.manifest import RobotManifest
 
 Vector = NDArray[np.float64]
@@ -228,6 +229,8 @@ Make = Callable[[RobotManifest, int], Controller]
 # What an engineer would write, by robot and task; others have no such row.
 CLASSICAL: dict[tuple[str, str], Make] = {('cartpole', 'swingup'): EnergySwingUp,
                                           ('cartpole_positions', 'swingup'): EnergySwingUp,
+                                          ('double_cartpole_50hz', 'double_swingup'):
+                                              FollowedSwingUp,
                                           ('pendulum', 'pendulum_swingup'): RodSwingUp,
                                           ('pendulum_gym', 'pendulum_gym'): RodSwingUp}
 
