@@ -16,12 +16,13 @@
 
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 import torch
 from torch import Tensor
 
 from hlai_control.errors import ShapeError, SignalError
 from hlai_control.layout import Layout
+from hlai_control.learning.spans import alone, following, Spans
 from hlai_control.types import Batch, Transition
 
 _CHUNK = 1024
@@ -134,15 +135,45 @@ class Replay:
         :param generator: the only source of randomness.
         :raises ShapeError: if nothing has been added yet.
         """
+        return self._batch(self._drawn(count, generator)[0])
+
+    def spans(self, count: int, length: int, generator: torch.Generator) -> Spans:
+        """
+        Draw the same transitions as :meth:`sample`, each with those that followed it.
+
+        Of what has left the newest rows, nobody knows any more what followed.
+
+        :param count: rows to draw.
+        :param length: L, how many steps at most.
+        :param generator: the only source of randomness.
+        :raises ShapeError: if nothing has been added yet.
+        """
+        found, drawn, is_old = self._drawn(count, generator)
+        first = alone(self._batch(found), length)
+        if length == 1:
+            return first
+        numbers = (drawn.unsqueeze(1) + torch.arange(length)).clamp_max(self._count - 1)
+        rows = self._batch(self._rows[numbers.flatten() % self._capacity])
+        met = following(rows, torch.arange(count) * length, length)
+        exists = (numbers[:, 1:] > numbers[:, :-1]) & ~is_old.unsqueeze(1)
+        joined = met.joined.clone()
+        joined[:, 1:] &= exists
+        old = is_old[:, None, None]
+        return Spans(first.state, torch.where(old, first.action, met.action),
+                     torch.where(old, first.ahead, met.ahead), joined)
+
+    def _drawn(self, count: int, generator: torch.Generator
+               ) -> tuple[Float[Tensor, 'B R'], Int[Tensor, ' B'], Bool[Tensor, ' B']]:
+        # Rows, their numbers, and whether they were taken from the pool.
         if self._count == self._first:
             raise ShapeError('replay is empty; add a transition before sampling')
         drawn = torch.randint(self._first, self._count, (count,), generator=generator)
         found = self._rows[drawn % self._capacity]
+        is_old = drawn < self._first + self._left
         if self._left:
-            is_old = drawn < self._first + self._left
             slots = torch.randint(self._pooled, (count,), generator=generator)
             found[is_old] = self._pool[slots[is_old]]
-        return self._batch(found)
+        return found, drawn, is_old
 
     @property
     def _left(self) -> int:

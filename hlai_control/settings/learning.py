@@ -45,6 +45,9 @@ class WorldModelSettings(Settings):
     ridge: float = setting(
         0.03, 1e-9, 1e6, 'Penalty on squared coefficients of the dynamics, beside squared '
         'errors in units of the typical acceleration.')
+    loss_steps: int = setting(
+        1, 1, 100, 'Consecutive steps that features are trained to foresee, each from its own '
+        'prediction of the one before; of a mixture only the first.')
     window: int = setting(512, 8, 65536, 'Transitions that the coefficients are fitted to.')
     revised: int = setting(
         300, 2, 10_000, 'Newest transitions that are found anew at each tick, where a rate has no '

@@ -97,7 +97,17 @@ class EnsembleDynamics(StructuredDynamics, Looped):
         :returns: accelerations in units of ``acceleration``.
         """
         hidden = self.trunk(self.features(state))
-        columns = self.monomials(state[..., self._count:], action)
+        return self.driven(hidden, state[..., self._count:], action)
+
+    def driven(self, hidden: Float[Tensor, 'E B H'], rates: Float[Tensor, 'E B n'],
+               action: Float[Tensor, 'E B A']) -> Float[Tensor, 'E B n']:
+        """
+        Predict accelerations at other rates at the same positions.
+
+        :param hidden: output of the trunk.
+        :returns: in units of ``acceleration``.
+        """
+        columns = self.monomials(rates, action)
         return torch.cat([
             self.design(hidden, columns, i) @ self.coefficients[:, i].flatten(-2).unsqueeze(-1)
             for i in range(self._count)], dim=-1)

@@ -26,11 +26,13 @@ from hlai_control.learning.adam import Adam
 from hlai_control.learning.crew import Alone, Crew
 from hlai_control.learning.diverse import DiverseMemory
 from hlai_control.learning.replay import Replay
+from hlai_control.learning.spans import alone, following, Spans, together
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.ensemble import EnsembleDynamics
 from hlai_control.world_model.progress import copied, take_back
 from hlai_control.world_model.residuals import fitted_noise, left_out
+from hlai_control.world_model.rollouts import Rollouts
 from hlai_control.world_model.steps import columns_of, one_step_error, Steps, turning
 from hlai_control.world_model.structure import StructuredDynamics
 from hlai_control.world_model.surprise import residual, surprisal
@@ -56,7 +58,8 @@ class WorldModelLearner:
     noise, from what the fit would leave over of each row had it not seen that
     row (``residuals.py``): while features move, coefficients are not at their
     best, and what is wrong meanwhile is no noise. Each ``update`` is one Adam
-    step on the features below them, by least squares, at constant cost.
+    step on the features below them, by least squares over ``loss_steps`` steps
+    (``rollouts.py``), at constant cost.
 
     :param layout: the robot.
     :param settings: sizes, learning rate, ridge.
@@ -72,6 +75,7 @@ class WorldModelLearner:
         self._count, self._dt = len(layout.positions), layout.period_s
         self._dynamics = self._made(layout, settings, generator)
         self._steps, self._turns = Steps(layout, self._dynamics), turning(layout)
+        self._rollouts = Rollouts(layout, self._dynamics)
         self._optimiser = Adam(self._dynamics.parameters(), settings.learning_rate)
         self._fitted = True
         self._moments = torch.zeros(2, 2 * self._count, dtype=torch.float64)
@@ -147,9 +151,9 @@ class WorldModelLearner:
             members, rows and coordinates.
         :raises ShapeError: if nothing has been added yet.
         """
-        members, batch = self._settings.members, self._settings.batch
-        rows = (self._crew.part(part, 1) for part in self._batch(members, batch))
-        loss = self._loss(*rows)
+        spans = self._batch(self._settings.members, self._settings.batch)
+        loss = self._loss(Spans(*(self._crew.part(part, 1) for part in (
+            spans.state, spans.action, spans.ahead, spans.joined))))
         self._optimiser.zero_grad()
         loss.backward()
         self._crew.average([parameter.grad for parameter in self._dynamics.parameters()
@@ -274,23 +278,23 @@ class WorldModelLearner:
         dynamics.noise_weight.copy_(slope)
         dynamics.noise_bias.copy_(bias)
 
-    def _batch(self, members: int, batch: int) -> tuple[Float[Tensor, 'E B D'], ...]:
+    def _batch(self, members: int, batch: int) -> Spans:
         # Half drawn from all, half from what differs: else a long rest would be all there is.
         parts, old = [], batch // 2 if self.replay.total > len(self._diverse) else 0
+        draws, length = self._generator, self._settings.loss_steps
         if (recent := self._recent) is not None:
             new = batch - old if not self.replay.total else (batch - old) // 2
-            at = torch.randint(len(recent.state), (members * new,), generator=self._generator)
-            parts.append(Batch(recent.state[at], recent.action[at], recent.next_state[at]))
+            at = torch.randint(len(recent.state), (members * new,), generator=draws)
+            parts.append(following(recent, at, length))
             batch -= new
         if batch > old:
-            parts.append(self.replay.sample(members * (batch - old), self._generator))
+            parts.append(self.replay.spans(members * (batch - old), length, draws))
         if old:
             stale = self._stale_among(old)
-            parts.append(self._diverse.sample(members * (old - stale), self._generator))
+            parts.append(alone(self._diverse.sample(members * (old - stale), draws), length))
             if stale:
-                parts.append(self._stale.sample(members * stale, self._generator))
-        return tuple(torch.cat([rows.view(members, -1, rows.shape[-1]) for rows in alike], dim=1)
-                     for alike in columns_of(parts))
+                parts.append(alone(self._stale.sample(members * stale, draws), length))
+        return together(parts, members)
 
     def rows(self) -> Batch:
         """Return what the coefficients are fitted to."""
@@ -334,8 +338,9 @@ class WorldModelLearner:
                 ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B H']:
         return self._dynamics.trunk(self._dynamics.features(self._steps.middle(state, ahead)))
 
-    def _loss(self, *rows: Tensor) -> Float[Tensor, '']:
-        return self._residual(*rows).square().mean()
+    def _loss(self, spans: Spans) -> Float[Tensor, '']:
+        first = self._residual(spans.state, spans.action[..., 0, :], spans.ahead[..., 0, :])
+        return self._rollouts.loss(first.square().mean(), spans)
 
     def _residual(self, state: Float[Tensor, 'E B S'], action: Float[Tensor, 'E B A'],
                   ahead: Float[Tensor, 'E B S']) -> Float[Tensor, 'E B n']:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.layout import Layout
+from hlai_control.learning.spans import Spans
 from hlai_control.settings import WorldModelSettings
 from hlai_control.types import Batch, Transition
 from hlai_control.world_model.energy import infer
@@ -111,8 +112,9 @@ class MixtureLearner(WorldModelLearner):
             return float(infer(found, transition.next_state.unsqueeze(0), self._layout,
                                torch.full_like(state, _TINY)).energy.mean())
 
-    def _loss(self, *rows: Tensor) -> Float[Tensor, '']:
-        state, action, ahead = rows
+    def _loss(self, spans: Spans) -> Float[Tensor, '']:
+        # Only the first step: which mode makes the second depends on where the first one led.
+        state, action, ahead = spans.state, spans.action[..., 0, :], spans.ahead[..., 0, :]
         log_chance, residual = self._each(state, action, ahead)
         with torch.no_grad():
             share = self._joint(state, ahead, log_chance, residual,
