@@ -108,8 +108,9 @@ def page(runs: dict[str, dict], given: argparse.Namespace, about: dict) -> str:
     """Write the report."""
     lines = ['# Training over several steps', '',
              f'`{about["command"]}`, {about["date"]}, {about["machine"]["processor"]}, one '
-             f'thread. Cart-pole, the ensemble alone, {given.seeds} seeds from {given.first_seed}, '
-             f'{given.seconds:g} s of motion each. What is measured stands at the head of '
+             f'thread. Cart-pole, the ensemble alone, {given.seeds} seeds from '
+             f'{given.first_seed}, {given.seconds:g} s of motion each. What is measured stands at '
+             'the head of '
              '`benchmark/multi_step.py`; medians over seeds, errors in units of the noise. '
              'Learning includes the critic; ratios count, other work was going on.', '',
              '| steps in the loss | solved | median [s] | worst [s] | '
