@@ -62,7 +62,8 @@ from hlai_control.settings import PlannerSettings
 from hlai_control.types import Budget, generator
 
 JUDGED_S = 6.0
-LEARNED = {'schedule.plans': 3, 'schedule.critic_updates': 0, 'schedule.practice': 10}
+LEARNED = {'schedule.plans': 3, 'schedule.critic_updates': 0, 'schedule.practice': 50,
+           'policy.batch': 128}
 REFINEMENTS = (1, 2, 3, 6)
 STARTS = 24
 
