@@ -21,6 +21,7 @@ from jaxtyping import Float
 import torch
 from torch import Tensor
 
+from hlai_control.actor.rollout import roll_out
 from hlai_control.errors import ShapeError
 from hlai_control.layout import Layout
 from hlai_control.protocols import Dynamics, Planner, Problem
@@ -77,7 +78,4 @@ class Engine:
             raise ShapeError(
                 f'pending commands have shape {tuple(pending.shape)}; valid: '
                 f'({self.layout.delay_ticks}, {self.layout.action_size}), (delay, actuators)')
-        state = estimate.mean.expand(self.dynamics.members, -1)
-        for action in pending:
-            state = self.dynamics.step(state, action)
-        return state.mean(dim=0)
+        return roll_out(estimate.mean, pending.unsqueeze(0), self.dynamics)[:, 0, -1].mean(dim=0)

@@ -38,6 +38,8 @@ Array = np.ndarray
 FIRST, FACTOR, LAST = 1e-2, 10.0, 1e6
 # A full step that gains this share of what the quadratic model promised is taken at once.
 KEPT = 0.5
+# Energies tell apart what differs by so many of their roundings.
+RESOLVED = 4.0
 # How often in all a step is looked for anew with other weights of the scenarios, not damped.
 _ANEW = 20
 # A refinement that gains less than this, as a fraction of the energy, was the last one.
@@ -264,10 +266,14 @@ class DdpPlanner:
         """
         Try the full step; unless it keeps what it promised, all others at once, too.
 
+        A promise smaller than what energies resolve cannot be kept by any step.
+
         :returns: the best, and how many are not finite.
         """
         full, lost = self._try(course, policy, self._sizes[:1], objective)
-        if full is not None and full.energy - course.energy <= KEPT * policy.promised:
+        finest = RESOLVED * torch.finfo(course.actions.dtype).eps * abs(course.energy)
+        if full is not None and (full.energy - course.energy <= KEPT * policy.promised
+                                 or -policy.promised <= finest):
             return full, 0
         other, more = self._try(course, policy, self._sizes[1:], objective)
         found = [one for one in (full, other) if one is not None]
