@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hlai_control.robots import limits
+from hlai_control.robots.ends import Ends
 from hlai_control.robots.manifest import RobotManifest
 from hlai_control.robots.reasons import Reason
 from hlai_control.settings import GuardSettings
@@ -74,6 +75,7 @@ class Situation:
     :param elapsed_s: time since the previous decision [s].
     :param armed_s: time since arming [s]; None: not armed.
     :param estop: whether an emergency stop is in force.
+    :param recent: commands sent that may not have taken effect yet.
     """
 
     candidate: Candidate | None
@@ -83,6 +85,7 @@ class Situation:
     elapsed_s: float
     armed_s: float | None
     estop: bool
+    recent: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class Guard:
     def __init__(self, manifest: RobotManifest, settings: GuardSettings) -> None:
         """Lay the manifest's limits out as arrays."""
         self._settings = settings
+        self._ends = Ends(manifest)
         self._period_s = manifest.period_s
         # A command each period is no silence, however slow the robot is.
         self._silence_s = max(settings.silence_s, 1.5 * manifest.period_s)
@@ -130,6 +134,11 @@ class Guard:
         self._place_high = np.array([item.high for item in manifest.coordinates])
         self._speed = np.array([item.velocity_limit for item in manifest.coordinates])
 
+    @property
+    def memory(self) -> int:
+        """How many commands may not have taken effect yet: see ``Situation.recent``."""
+        return self._ends.memory
+
     def decide(self, now: Situation, sent: tuple[float, ...] | None) -> Decision:
         """
         Decide what to send.
@@ -146,6 +155,9 @@ class Guard:
         if (refusal is not None or safe is None or now.candidate is None
                 or now.measured is None or now.armed_s is None):
             # Only a robot that holds, and has not told where it is, gets here unrefused.
+            if safe is not None and refusal is not None and refusal.is_of_command:
+                # It moves yet, and is seen: zero effort alone would let it run into an end.
+                safe = self._braked(safe, now)
             return Decision(None if safe is None else tuple(safe.tolist()),
                             Reason.BLIND if refusal is None else refusal,
                             (True,) * len(self._low))
@@ -155,6 +167,9 @@ class Guard:
         reason = Reason.CLAMPED if (clamped != wanted).any() else Reason.PASSED
         previous = safe if sent is None else limits.clamp(np.array(sent), self._low, self._high)
         values, reason = self._limited(clamped, reason, previous, now.elapsed_s, now.measured)
+        braked = self._braked(values, now)
+        if (braked != values).any():
+            values, reason = braked, Reason.BRAKED
         return Decision(tuple(values.tolist()), reason, tuple((values != wanted).tolist()))
 
     def _refusal(self, now: Situation) -> Reason | None:
@@ -221,6 +236,15 @@ class Guard:
             if (values != before).any():
                 reason = name
         return values, reason
+
+    def _braked(self, values: limits.Vector, now: Situation) -> limits.Vector:
+        """Leave room to stop before the ends; more than the authority may be needed for that."""
+        assert now.measured is not None
+        place, speed = (np.array(item, dtype=np.float64)[self._joint]
+                        for item in (now.measured.position, now.measured.velocity))
+        recent = [limits.clamp(np.array(item), self._low, self._high) for item in now.recent
+                  if len(item) == len(self._low) and limits.is_finite(item)]
+        return self._ends.keep(values, place, speed, recent)
 
     def _authority(self, armed_s: float) -> float:
         """Fraction of the limits in force so long after arming; 0 for a time that is none."""

@@ -23,6 +23,8 @@ measurement that the command answers.
 """
 
 from array import array
+from collections import deque
+from math import ceil
 import sys
 import time
 
@@ -92,6 +94,8 @@ class GuardNode(Node):
         self._candidate: Candidate | None = None
         self._measured_at_s = self._commanded_at_s = self._decided_at_s = time.monotonic()
         self._sent: tuple[float, ...] | None = None
+        self._recent = deque[tuple[float, ...]](maxlen=self._guard.memory * max(
+            1, ceil(self._manifest.period_s / WATCH_PERIOD_S)))
         self._answered_ns: int | None = None
 
     def _join(self) -> None:
@@ -167,7 +171,7 @@ class GuardNode(Node):
             elapsed_s=(self._layout.period_s if lockstep
                        else rate * (now_s - self._decided_at_s)),
             armed_s=self._armed_s(now_s),
-            estop=self._estop), self._sent)
+            estop=self._estop, recent=tuple(self._recent)), self._sent)
 
     def _armed_s(self, now_s: float) -> float | None:
         """Return the time since arming; in lockstep, which has no time, it is long ago."""
@@ -182,6 +186,7 @@ class GuardNode(Node):
         if decision.values is None:
             return
         self._sent = decision.values
+        self._recent.append(decision.values)
         self._hardware.publish(Float64MultiArray(data=array('d', decision.values)))
         if self._measured is not None:
             self._tell_applied(self._measured.stamp_ns, decision.reason)

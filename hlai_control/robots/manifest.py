@@ -27,6 +27,7 @@ from pathlib import Path
 from hlai_control.documents import read_document, suggest, unique, Value
 from hlai_control.layout import Layout, RATE_SUFFIX
 from hlai_control.resources import robot_path
+from hlai_control.robots.braking import Braking, read_braking
 from hlai_control.robots.simulation import GRAVITY, Simulation
 from hlai_control.robots.urdf import check_joint, read_joints
 
@@ -53,6 +54,7 @@ class Coordinate:
     :param invariant: whether the dynamics do not depend on it.
     :param noise_std: the sensor's standard deviation; None: not measured.
     :param rate_noise_std: the same of the rate; None: not measured.
+    :param braking: what its actuator is sure to do; None: nothing is declared.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Coordinate:
     invariant: bool
     noise_std: float | None
     rate_noise_std: float | None
+    braking: Braking | None = None
 
     @property
     def rate(self) -> str:
@@ -210,7 +213,7 @@ def load_robot(name_or_path: str) -> RobotManifest:
 
 def _coordinate(value: Value) -> Coordinate:
     fields = value.section(('name', 'joint', 'kind', 'limits', 'velocity_limit', 'invariant',
-                            'noise_std', 'rate_noise_std'))
+                            'noise_std', 'rate_noise_std'), ('braking',))
     low, high = _limits(fields['limits'], none_allowed=True)
     velocity_limit = fields['velocity_limit'].number_or_none(above=0.0, high=MAX_LIMIT)
     return Coordinate(
@@ -219,7 +222,8 @@ def _coordinate(value: Value) -> Coordinate:
         velocity_limit=math.inf if velocity_limit is None else velocity_limit,
         invariant=fields['invariant'].flag(),
         noise_std=fields['noise_std'].number_or_none(low=0.0, high=MAX_LIMIT),
-        rate_noise_std=fields['rate_noise_std'].number_or_none(low=0.0, high=MAX_LIMIT))
+        rate_noise_std=fields['rate_noise_std'].number_or_none(low=0.0, high=MAX_LIMIT),
+        braking=read_braking(fields['braking']) if 'braking' in fields else None)
 
 
 def _actuator(value: Value) -> Actuator:
@@ -259,6 +263,11 @@ def _check_names(root: dict[str, Value], coordinates: tuple[Coordinate, ...],
         if actuator.joint not in joints:
             raise place['joint'].error('a joint of a coordinate: '
                                        + suggest(actuator.joint, joints))
+        at = joints.index(actuator.joint)
+        braking = coordinates[at].braking
+        if actuator.interface == 'effort' and braking and not braking.acceleration:
+            raise places['coordinates'][at]['braking'].error(
+                'acceleration beside deceleration: efforts accelerate', 'none')
 
 
 def _safe_command(value: Value, actuators: tuple[Actuator, ...]) -> str:

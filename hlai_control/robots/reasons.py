@@ -26,6 +26,7 @@ class Reason(IntEnum):
     RATE_LIMITED = 2
     POSITION_LIMIT = 3
     VELOCITY_LIMIT = 4
+    BRAKED = 5
     SILENT = 10
     STALE = 11
     FUTURE = 12
@@ -42,6 +43,11 @@ class Reason(IntEnum):
         return self >= Reason.SILENT
 
     @property
+    def is_of_command(self) -> bool:
+        """Whether the command alone is at fault: the robot is armed and its state is known."""
+        return Reason.SILENT <= self <= Reason.NON_FINITE
+
+    @property
     def sentence(self) -> str:
         """Return the reason, for people."""
         return _SENTENCES[self]
@@ -53,6 +59,7 @@ _SENTENCES = {
     Reason.RATE_LIMITED: 'the command changed faster than the rate limit, and was slowed',
     Reason.POSITION_LIMIT: 'a joint is at the end of its range; pushing further was blocked',
     Reason.VELOCITY_LIMIT: 'a joint is at its greatest speed; accelerating was blocked',
+    Reason.BRAKED: 'a joint could not have stopped before the end of its range; it was braked',
     Reason.SILENT: 'no new command in time; the safe command was sent',
     Reason.STALE: 'the command answers an old measurement; the safe command was sent',
     Reason.FUTURE: 'the command is stamped after the newest measurement; '
