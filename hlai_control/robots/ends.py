@@ -67,7 +67,7 @@ class Ends:
                                 in zip(declared, manifest.actuators, strict=True)])
 
     def keep(self, values: Vector, place: Vector, speed: Vector,
-             recent: Sequence[Sequence[float]]) -> Vector:
+             recent: Sequence[Vector]) -> Vector:
         """
         Take back what could not be stopped in time.
 

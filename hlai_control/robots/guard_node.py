@@ -25,8 +25,10 @@ measurement that the command answers.
 from array import array
 from collections import deque
 from math import ceil
+from pathlib import Path
 import sys
 import time
+from typing import TypeVar
 
 import numpy as np
 from rclpy.clock import Clock
@@ -39,10 +41,12 @@ from std_srvs.srv import SetBool, Trigger
 from hlai_control.errors import SignalError
 from hlai_control.graph import APPLIED, COMMAND
 from hlai_control.readings import StampGate
+from hlai_control.robots.arming import Answer, Arming
 from hlai_control.robots.guard import Candidate, Decision, Guard, Measured, Situation
+from hlai_control.robots.guard_log import GuardLog
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
-from hlai_control.ros.diagnostics import Diagnostics, ERROR, OK, WARN
+from hlai_control.ros.diagnostics import Diagnostics
 from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.joint_states import read_joint_states
 from hlai_control.ros.parameters import declare, declare_run, read, read_run
@@ -57,6 +61,8 @@ WATCH_PERIOD_S = 0.02
 # Among real-time processes: before everybody, for it keeps the robot safe.
 RANK = 40
 REASON = 'reason'
+STOP_MARK = 'emergency_stop'
+Response = TypeVar('Response', Trigger.Response, SetBool.Response)
 # Measurements that arrive later than this are no news of the robot [s].
 STALE_S = 0.15
 FUTURE_TICKS = 1.5
@@ -77,10 +83,11 @@ class GuardNode(Node):
         self._layout = self._manifest.layout
         self._guard = Guard(self._manifest, read(self, GuardSettings))
         self._names = self._layout.actions + (REASON,)
-        self._estop = False
-        self._armed_at_s = (time.monotonic() if self.get_parameter('armed_at_start').value
-                            else None)
+        self._arming = Arming(
+            Path(self._run.run_dir) / STOP_MARK if self._run.run_dir else None,
+            time.monotonic(), bool(self.get_parameter('armed_at_start').value))
         self.diagnostics = Diagnostics(self, 'Guard')
+        self._log = GuardLog(self, self.diagnostics)
         self._forget()
         self._join()
         self.diagnostics.fact('priority', 'lockstep' if self._run.lockstep
@@ -171,18 +178,17 @@ class GuardNode(Node):
             elapsed_s=(self._layout.period_s if lockstep
                        else rate * (now_s - self._decided_at_s)),
             armed_s=self._armed_s(now_s),
-            estop=self._estop, recent=tuple(self._recent)), self._sent)
+            estop=self._arming.stopped, recent=tuple(self._recent)), self._sent)
 
     def _armed_s(self, now_s: float) -> float | None:
         """Return the time since arming; in lockstep, which has no time, it is long ago."""
-        if self._armed_at_s is None:
-            return None
-        return float('inf') if self._run.lockstep else now_s - self._armed_at_s
+        armed_s = self._arming.armed_s(now_s)
+        return float('inf') if self._run.lockstep and armed_s is not None else armed_s
 
     def _decide_and_send(self) -> None:
         decision = self._decision()
         self._decided_at_s = time.monotonic()
-        self._note(decision.reason)
+        self._log.note(decision.reason)
         if decision.values is None:
             return
         self._sent = decision.values
@@ -203,12 +209,6 @@ class GuardNode(Node):
                 and self._answered_ns != self._measured.stamp_ns):
             self._tell_applied(self._measured.stamp_ns, Reason.SILENT)
 
-    def _note(self, reason: Reason) -> None:
-        if reason is not Reason.PASSED:
-            self.diagnostics.count(f'command: {reason.name.lower()}')
-        level = OK if reason in (Reason.PASSED, Reason.CLAMPED, Reason.RATE_LIMITED) else WARN
-        self.diagnostics.state(reason.sentence, ERROR if reason is Reason.ESTOP else level)
-
     def _report_peers(self) -> None:
         missing = '; '.join(self.peers.missing())
         if self.diagnostics.fact('missing', missing):
@@ -220,24 +220,18 @@ class GuardNode(Node):
 
     def _on_estop(self, _request: Trigger.Request,
                   response: Trigger.Response) -> Trigger.Response:
-        self._estop = True
+        answer = self._arming.stop()
         if not self._run.lockstep:  # there it answers the next tick: each tick has one answer
             self._decide_and_send()
-        response.success, response.message = True, 'stopped; ~/release, then ~/enable, end it'
-        return response
+        return _told(response, answer)
 
     def _on_release(self, _request: Trigger.Request,
                     response: Trigger.Response) -> Trigger.Response:
-        self._estop, self._armed_at_s = False, None
-        response.success, response.message = True, 'released and in hold; ~/enable arms it'
-        return response
+        return _told(response, self._arming.release())
 
     def _on_enable(self, request: SetBool.Request,
                    response: SetBool.Response) -> SetBool.Response:
-        self._armed_at_s = time.monotonic() if request.data else None
-        response.success = True
-        response.message = 'armed, ramping in' if request.data else 'disarmed, holding'
-        return response
+        return _told(response, self._arming.enable(request.data, time.monotonic()))
 
     def _on_reset(self, _request: Trigger.Request,
                   response: Trigger.Response) -> Trigger.Response:
@@ -253,8 +247,13 @@ class GuardNode(Node):
 
     def close(self) -> None:
         """Send the safe command before leaving."""
-        self._armed_at_s = None
+        self._arming.disarm()
         self._decide_and_send()
+
+
+def _told(response: Response, answer: Answer) -> Response:
+    response.success, response.message = answer.done, answer.said
+    return response
 
 
 def main() -> int:
