@@ -324,6 +324,6 @@ def test_every_reason_of_the_guard_has_its_place() -> None:
              Reason.FUTURE: 'ahead of the newest', Reason.WRONG_LENGTH: 'wrong length',
              Reason.NON_FINITE: 'not finite', Reason.CLAMPED: 'clamped',
              Reason.RATE_LIMITED: 'slowed', Reason.POSITION_LIMIT: 'beyond its end',
-             Reason.VELOCITY_LIMIT: 'faster than its greatest speed'}
+             Reason.VELOCITY_LIMIT: 'faster than its greatest speed', Reason.BRAKED: 'braked'}
     assert set(words) == set(Reason) - {Reason.PASSED}
     assert all(word in page for word in words.values())

@@ -43,11 +43,11 @@ from hlai_control.graph import APPLIED, COMMAND
 from hlai_control.readings import StampGate
 from hlai_control.robots.arming import Answer, Arming
 from hlai_control.robots.guard import Candidate, Decision, Guard, Measured, Situation
-from hlai_control.robots.guard_log import GuardLog
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
 from hlai_control.ros.diagnostics import Diagnostics
 from hlai_control.ros.freshness import Freshness
+from hlai_control.ros.guard_log import GuardLog
 from hlai_control.ros.joint_states import read_joint_states
 from hlai_control.ros.parameters import declare, declare_run, read, read_run
 from hlai_control.ros.peers import Peers
