@@ -75,6 +75,7 @@ class Plan:
         the penalty; empty if nothing is refined.
     :param first: the first command on the host, if it was read together with
         the energy; all else stays on the device of the plan.
+    :param unrefined: for how many plans in a row there was no time to refine.
     """
 
     actions: Float[Tensor, 'T A']
@@ -90,6 +91,7 @@ class Plan:
     violated: str = ''
     progress: tuple[float, ...] = ()
     first: Float[Tensor, ' A'] | None = None
+    unrefined: int = 0
 
     @property
     def command(self) -> Float[Tensor, ' A']:
@@ -127,8 +129,8 @@ class Outcomes:
     std: Float[Tensor, 'E *B J S']
 
 
-def _never() -> bool:
-    return False
+def _all() -> float:
+    return 1.0
 
 
 @dataclass(frozen=True)
@@ -137,15 +139,20 @@ class Budget:
     How much effort one plan may take; whichever bound comes first ends it.
 
     Pure code reads no clock: in real time the actor's node passes one as
-    ``expired``; in lockstep only ``iterations`` counts, so that the same
-    seed gives the same plan on any machine.
+    ``left``; in lockstep only ``iterations`` counts, so that the same seed
+    gives the same plan on any machine.
 
     :param iterations: refinements at most, 1 or more.
-    :param expired: asked between refinements; true ends the plan.
+    :param left: share of the time that is left, 1 when it began; asked between
+        refinements.
     """
 
     iterations: int
-    expired: Callable[[], bool] = field(default=_never)
+    left: Callable[[], float] = field(default=_all)
+
+    def expired(self) -> bool:
+        """Whether the time is up, which ends the plan."""
+        return self.left() <= 0.0
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def test_same_arguments_same_plan_and_time_is_kept():
                 for _ in range(2))
     assert torch.equal(one.actions, two.actions)
     late = planner.plan(HANGING, Problem(CartPole(), SWING, None, 0.98), None,
-                        Budget(99, lambda: True), torch.Generator())
+                        Budget(99, lambda: 0.0), torch.Generator())
     assert late.iterations == 1
 
 

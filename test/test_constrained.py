@@ -310,7 +310,7 @@ def test_swings_the_known_cart_pole_up_between_the_ends_of_a_short_rail():
 
 def test_time_is_kept_and_what_is_left_is_reported():
     planner = ConstrainedPlanner(ROBOT, HORIZON, MAKERS['ddp'], TIGHT)
-    late = planner.plan(3.0 * START, BOUND, None, Budget(99, lambda: True), torch.Generator())
+    late = planner.plan(3.0 * START, BOUND, None, Budget(99, lambda: 0.0), torch.Generator())
     assert late.iterations == 1 and late.multipliers is not None
     before = torch.cat([BOUND.previous.unsqueeze(0), late.actions])
     left = BOUND.constraints.values(late.states[1:], late.actions, before[:-1]).max()

@@ -64,7 +64,7 @@ def test_budget_is_shared_and_time_is_kept():
     for iterations in (1, 2, 3, 8):
         found = planner.plan(HANGING, SWINGING, None, Budget(iterations), random())
         assert 1 <= found.iterations <= iterations
-    late = planner.plan(HANGING, SWINGING, None, Budget(99, lambda: True), random())
+    late = planner.plan(HANGING, SWINGING, None, Budget(99, lambda: 0.0), random())
     assert 1 <= late.iterations <= 33
 
 
@@ -181,3 +181,35 @@ def test_nothing_finite_is_an_error_and_never_a_plan():
     with pytest.raises(PlanError, match='none of 58 proposals'):
         HybridPlanner(CARTPOLE, LONG).plan(
             HANGING * torch.nan, SWINGING, None, Budget(2), random())
+
+
+class Clock:
+    """Time that passes by a fixed share of the budget each time it is looked at."""
+
+    def __init__(self, share: float) -> None:
+        self.left, self.share = 1.0 + share, share
+
+    def __call__(self) -> float:
+        self.left -= self.share
+        return self.left
+
+
+def test_a_late_plan_is_the_previous_one_and_not_for_ever():
+    planner = HybridPlanner(CARTPOLE, LONG, HybridSettings(samples=4, swings=0))
+    plan = planner.plan(HANGING, SWINGING, None, Budget(2), random())
+    refined = []
+    for seed in range(10):
+        warm, here = plan, plan.states[1]
+        plan = planner.plan(here, SWINGING, warm, Budget(2, Clock(0.45)), random(seed))
+        refined.append(plan.iterations)
+        follow = planner.plan(here, SWINGING, warm, Budget(1), random(seed)).proposed
+        assert plan.energy == follow if not plan.iterations else plan.energy <= follow
+    assert refined == [0, 0, 0, 0, refined[4]] * 2 and refined[4] > 0
+
+
+def test_in_time_a_plan_is_refined():
+    planner = HybridPlanner(CARTPOLE, LONG)
+    warm = planner.plan(HANGING, SWINGING, None, Budget(2), random())
+    for share, budget in ((0.4, 1), (0.0, 3)):
+        plan = planner.plan(HANGING, SWINGING, warm, Budget(budget, Clock(share)), random(1))
+        assert plan.unrefined == 0 and plan.iterations >= 1

@@ -106,7 +106,7 @@ def test_same_seed_same_plan_and_time_is_kept():
     one, two = (planner.plan(HANGING, SWINGING, None, Budget(3), random(4))
                 for _ in range(2))
     assert torch.equal(one.actions, two.actions)
-    late = planner.plan(HANGING, SWINGING, None, Budget(99, lambda: True), random())
+    late = planner.plan(HANGING, SWINGING, None, Budget(99, lambda: 0.0), random())
     assert late.iterations == 1
 
 

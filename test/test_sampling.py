@@ -93,7 +93,7 @@ def test_same_seed_same_plan_and_the_budget_is_kept(kind):
     one, two = (planner.plan(HANGING, SWINGING, None, Budget(3), random(4)) for _ in range(2))
     assert torch.equal(one.actions, two.actions)
     assert one.iterations == 3
-    late = planner.plan(HANGING, SWINGING, None, Budget(99, lambda: True), random())
+    late = planner.plan(HANGING, SWINGING, None, Budget(99, lambda: 0.0), random())
     assert late.iterations == 1  # there is always a first answer
 
 

@@ -152,7 +152,7 @@ class ConstrainedPlanner:
             slow = left > max(_PROGRESS * residual, tolerance) and (
                 rested or found.idle(left, penalty.weight))
             penalty = penalty.updated(found.measured, _GROWTH if slow else 1.0, heaviest)
-            if rested and (stuck or left <= tolerance):
+            if found.plan.unrefined or rested and (stuck or left <= tolerance):
                 break
             patience += not rested
             before, residual = unshifted(found.plan), left

@@ -14,6 +14,8 @@
 
 """The hybrid planner: a few proposals, the best of them refined by second-order steps."""
 
+from dataclasses import replace
+
 from jaxtyping import Float
 import torch
 from torch import Tensor
@@ -36,6 +38,8 @@ _FIRST, _LEAD = 16, 1
 _TRIAL, _HOPE = 1, 4.0
 # Control points of wide splines, and the spectrum's exponent where commands are at the limits.
 _KNOTS, _COLOUR = 4, 3.0
+# How many times as long as proposing a refinement takes; how many plans in a row may do without.
+_LONGER, _PATIENCE = 1.3, 4
 # Share of the proposals with feedback of rates whose sign is turned.
 _BRAKING = 0.25
 
@@ -61,6 +65,9 @@ class HybridPlanner:
     their best is refined; then come all others, and the best of these get
     some refinements each. Each further one goes to the least energy of those
     that may still win.
+
+    Where there is a previous plan, and on a busy machine no time is left to
+    refine, the best proposal is the plan: better a little worse than too late.
 
     :param layout: limits of the commands.
     :param settings: horizon and noise.
@@ -94,6 +101,7 @@ class HybridPlanner:
         :raises ShapeError: if axes or devices do not fit together.
         """
         check(self._ddp.layout, start, problem, warm, generator)
+        began = budget.left()
         objective = self._ddp.objective(problem, start, generator)
         start = start.clone()
         if warm is None:
@@ -105,6 +113,10 @@ class HybridPlanner:
         rejected += lost
         if not courses:
             raise _nothing(rejected)
+        left = budget.left()
+        if left < _LONGER * (began - left) and warm.unrefined < _PATIENCE:
+            best = Refined(courses[0], 0, 0, (courses[0].energy,))
+            return replace(to_plan(best, objective, rejected), unrefined=warm.unrefined + 1)
         return to_plan(self._ddp.refine(courses[0], objective, budget), objective, rejected)
 
     def _explore(self, start: Tensor, objective: Objective, budget: Budget,

@@ -205,7 +205,8 @@ class ActorNode(ManagedNode):
     def _budget(self, deadline_s: float) -> Budget:
         if self._run.lockstep:
             return Budget(self._iterations)
-        return Budget(self._iterations, lambda: time.monotonic() > deadline_s)
+        span_s = PLAN_SHARE * self._layout.period_s / self._run.real_time_factor
+        return Budget(self._iterations, lambda: (deadline_s - time.monotonic()) / span_s)
 
     def _send(self, stamp_ns: int, command: np.ndarray) -> None:
         self._command.publish(to_message(Signal(stamp_ns, self._layout.actions, command)))
