@@ -83,8 +83,9 @@ TIMING_NAMES = ('latency_s', 'plan_s', 'ticks', 'late', 'skipped', 'world_model'
                 'gained', 'budget_s')
 # A violation that is not finite, for nothing but NaN can be published as -1.
 _UNMEASURED = 1e9
-# Share of the control period after which refinement stops, in real time.
-PLAN_SHARE = 0.6
+# Shares of the control period after which refinement stops, in real time: since the state came,
+# and since it was measured.
+PLAN_SHARE, ANSWER_SHARE = 0.6, 0.8
 # Among real-time processes: last, for it works the longest.
 RANK = 10
 
@@ -182,7 +183,7 @@ class ActorNode(ManagedNode):
         if waits_for:
             return False
         state, self._state = self._state, None
-        began_s, deadline_s = time.monotonic(), self._deadline_s()
+        began_s, deadline_s = time.monotonic(), self._deadline_s(state.stamp_ns)
         both = torch.from_numpy(state.values).float()
         size = self._layout.state_size
         answer = self._agent.answer(tick, state.stamp_ns, Estimate(both[:size], both[size:]),
@@ -198,9 +199,13 @@ class ActorNode(ManagedNode):
             self._views.show(state.stamp_ns, answer.plan, self._agent.sensitivity)
         return False
 
-    def _deadline_s(self) -> float:
-        return (self._arrival_s
-                + PLAN_SHARE * self._layout.period_s / self._run.real_time_factor)
+    def _deadline_s(self, stamp_ns: int) -> float:
+        period_s = self._layout.period_s / self._run.real_time_factor
+        by_arrival = self._arrival_s + PLAN_SHARE * period_s
+        age_s = self._stamp_clock.age_s(stamp_ns)
+        if age_s is None or age_s > period_s:
+            return by_arrival  # stamps of another clock say nothing
+        return min(by_arrival, time.monotonic() - age_s + ANSWER_SHARE * period_s)
 
     def _budget(self, deadline_s: float) -> Budget:
         if self._run.lockstep:
