@@ -17,14 +17,11 @@
 
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-import os
 from pathlib import Path
-import subprocess
-import sys
 import time
 from typing import Any
 
+from guard_probe import DOMAIN, guard, WAIT_S
 import pytest
 import rclpy
 from rclpy.context import Context
@@ -38,8 +35,7 @@ from hlai_control.graph import COMMAND
 from hlai_control.ros.qos import CONTROL, SENSOR
 from hlai_control.ros.signals import ns_to_stamp
 
-DOMAIN = 60 + os.getpid() % 30
-WAIT_S, PERIOD_S = 20.0, 0.05
+PERIOD_S = 0.05
 
 
 class Robot:
@@ -87,22 +83,6 @@ class Robot:
         self.until(future.done, f'answer of {name}')
         self.node.destroy_client(client)
         return future.result()
-
-
-@contextmanager
-def guard(run_dir: Path, robot: Path | str = 'cartpole') -> Iterator[subprocess.Popen[bytes]]:
-    """Start a guard that arms itself, and leave none behind."""
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'hlai_control.robots.guard_node', '--ros-args', '-p',
-         f'robot:={robot}', '-p', f'run_dir:={run_dir}', '-p', 'armed_at_start:=true', '-p',
-         'mode:=realtime'],
-        env=dict(os.environ, ROS_DOMAIN_ID=str(DOMAIN), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST'))
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(WAIT_S)
 
 
 @pytest.fixture

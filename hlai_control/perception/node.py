@@ -43,7 +43,7 @@ from hlai_control.robots.manifest import load_robot
 from hlai_control.ros.diagnostics import WARN
 from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.functions import unpack, WORLD_MODEL_KIND
-from hlai_control.ros.joint_states import read_joint_states
+from hlai_control.ros.joint_states import JointReader
 from hlai_control.ros.lifecycle import ManagedNode
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import raise_priority
@@ -119,7 +119,7 @@ class PerceptionNode(ManagedNode):
 
     def start(self) -> None:
         """Begin with no belief."""
-        self._gate = StampGate()
+        self._gate, self._reader = StampGate(), JointReader(self._manifest)
         self._freshness = Freshness(STALE_S, self._rate)
         self._estimator.reset()
         layout = self._manifest.layout
@@ -131,7 +131,9 @@ class PerceptionNode(ManagedNode):
 
     def _on_joint_states(self, message: JointState) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
-        measured = read_joint_states(message, self._manifest)
+        measured = self._reader.read(message)
+        if measured is None:
+            return
         if not self._lockstep:
             self._freshness.check(stamp_ns, time.monotonic())
         self._gate.check(stamp_ns)

@@ -22,7 +22,6 @@ In lockstep there is no wall time: it answers each command once, after the
 measurement that the command answers.
 """
 
-from array import array
 from collections import deque
 from math import ceil
 from pathlib import Path
@@ -35,7 +34,6 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 from hlai_control.errors import SignalError
@@ -43,18 +41,20 @@ from hlai_control.graph import APPLIED, COMMAND
 from hlai_control.readings import StampGate
 from hlai_control.robots.arming import Answer, Arming
 from hlai_control.robots.guard import Candidate, Decision, Guard, Measured, Situation
+from hlai_control.robots.hardware import without_guard
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
 from hlai_control.ros.diagnostics import Diagnostics
 from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.guard_log import GuardLog
-from hlai_control.ros.joint_states import read_joint_states
+from hlai_control.ros.joint_states import JointReader
 from hlai_control.ros.parameters import declare, declare_run, read, read_run
 from hlai_control.ros.peers import Peers
 from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import CONTROL, learner, SENSOR
 from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, to_message
+from hlai_control.ros.wire import make_wire
 from hlai_control.settings import GuardSettings
 
 WATCH_PERIOD_S = 0.02
@@ -82,11 +82,14 @@ class GuardNode(Node):
         self._manifest = load_robot(self._run.robot)
         self._layout = self._manifest.layout
         self._guard = Guard(self._manifest, read(self, GuardSettings))
+        self._wire = make_wire(self._manifest)
         self._names = self._layout.actions + (REASON,)
         self._arming = Arming(
             Path(self._run.run_dir) / STOP_MARK if self._run.run_dir else None,
             time.monotonic(), bool(self.get_parameter('armed_at_start').value))
         self.diagnostics = Diagnostics(self, 'Guard')
+        self.diagnostics.fact('without the guard', without_guard(
+            self._manifest.controller, self._manifest.command_timeout_s))
         self._log = GuardLog(self, self.diagnostics)
         self._forget()
         self._join()
@@ -96,6 +99,7 @@ class GuardNode(Node):
     def _forget(self) -> None:
         """Forget measurement and command, but neither arming nor e-stop."""
         self._gate, self._command_gate = StampGate(), StampGate()
+        self._reader = JointReader(self._manifest)
         self._freshness = Freshness(STALE_S, self._run.real_time_factor)
         self._measured: Measured | None = None
         self._candidate: Candidate | None = None
@@ -109,7 +113,7 @@ class GuardNode(Node):
         self.peers = Peers(self, self.diagnostics)
         rate_hz = 1.0 / self._layout.period_s
         topics = self._manifest.topics
-        self._hardware = self.peers.speak(Float64MultiArray, 'command', CONTROL, topics.command)
+        self._hardware = self.peers.speak(self._wire.message, 'command', CONTROL, topics.command)
         self._applied = self.peers.speak(JointState, APPLIED, learner(rate_hz))
         self.peers.listen(JointState, 'joint_states', self._on_joint_states,
                           learner(rate_hz) if self._run.lockstep else SENSOR, topics.joint_states)
@@ -128,7 +132,9 @@ class GuardNode(Node):
 
     def _on_joint_states(self, message: JointState) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
-        values = read_joint_states(message, self._manifest)
+        values = self._reader.read(message)
+        if values is None:
+            return
         count = len(self._manifest.coordinates)
         if not self._run.lockstep:
             self._freshness.check(stamp_ns, time.monotonic())
@@ -175,10 +181,14 @@ class GuardNode(Node):
             candidate=self._candidate, measured=self._measured,
             command_age_s=0.0 if lockstep else rate * (now_s - self._commanded_at_s),
             measurement_age_s=0.0 if lockstep else rate * (now_s - self._measured_at_s),
-            elapsed_s=(self._layout.period_s if lockstep
-                       else rate * (now_s - self._decided_at_s)),
+            elapsed_s=self._elapsed_s(now_s),
             armed_s=self._armed_s(now_s),
             estop=self._arming.stopped, recent=tuple(self._recent)), self._sent)
+
+    def _elapsed_s(self, now_s: float) -> float:
+        """Return the time since the last decision."""
+        return (self._layout.period_s if self._run.lockstep
+                else self._run.real_time_factor * (now_s - self._decided_at_s))
 
     def _armed_s(self, now_s: float) -> float | None:
         """Return the time since arming; in lockstep, which has no time, it is long ago."""
@@ -186,16 +196,22 @@ class GuardNode(Node):
         return float('inf') if self._run.lockstep and armed_s is not None else armed_s
 
     def _decide_and_send(self) -> None:
-        decision = self._decision()
-        self._decided_at_s = time.monotonic()
+        decision, now_s = self._decision(), time.monotonic()
+        elapsed_s, self._decided_at_s = self._elapsed_s(now_s), now_s
         self._log.note(decision.reason)
         if decision.values is None:
             return
         self._sent = decision.values
         self._recent.append(decision.values)
-        self._hardware.publish(Float64MultiArray(data=array('d', decision.values)))
+        self._tell_hardware(decision.values, elapsed_s)
         if self._measured is not None:
             self._tell_applied(self._measured.stamp_ns, decision.reason)
+
+    def _tell_hardware(self, values: tuple[float, ...], elapsed_s: float) -> None:
+        message = self._wire.encode(values, self._measured.position if self._measured else (),
+                                    elapsed_s, self.get_clock().now().to_msg())
+        if message is not None:
+            self._hardware.publish(message)
 
     def _tell_applied(self, stamp_ns: int, reason: Reason) -> None:
         assert self._sent is not None

@@ -28,6 +28,7 @@ from hlai_control.documents import read_document, suggest, unique, Value
 from hlai_control.layout import Layout, RATE_SUFFIX
 from hlai_control.resources import robot_path
 from hlai_control.robots.braking import Braking, read_braking
+from hlai_control.robots.hardware import Controller, read_controller, read_topics, Topics
 from hlai_control.robots.simulation import GRAVITY, Simulation
 from hlai_control.robots.urdf import check_joint, read_joints
 
@@ -96,15 +97,6 @@ class Actuator:
 
 
 @dataclass(frozen=True)
-class Topics:
-    """Names of the topics that the robot's own drivers use."""
-
-    joint_states: str
-    command: str
-    robot_description: str
-
-
-@dataclass(frozen=True)
 class RobotManifest:
     """
     One robot.
@@ -123,6 +115,7 @@ class RobotManifest:
     :param mirror: coordinates and actuators whose common change of sign
         leaves the dynamics unchanged.
     :param topics: of the robot's drivers.
+    :param controller: what takes the commands.
     :param simulation: the PyBullet stand-in.
     """
 
@@ -137,6 +130,7 @@ class RobotManifest:
     actuators: tuple[Actuator, ...]
     mirror: tuple[str, ...]
     topics: Topics
+    controller: Controller
     simulation: Simulation
 
     @property
@@ -190,7 +184,7 @@ def load_robot(name_or_path: str) -> RobotManifest:
     """
     path = robot_path(name_or_path)
     document = read_document(path)
-    root = document.section(_REQUIRED)
+    root = document.section(_REQUIRED, ('controller',))
     coordinates = tuple(_coordinate(item) for item in root['coordinates'].items(least=1))
     actuators = tuple(_actuator(item) for item in root['actuators'].items(least=1))
     _check_names(root, coordinates, actuators)
@@ -207,7 +201,10 @@ def load_robot(name_or_path: str) -> RobotManifest:
         coordinates=coordinates,
         actuators=actuators,
         mirror=_mirror(root['mirror'], coordinates, actuators),
-        topics=_topics(root['topics']),
+        topics=read_topics(root['topics']),
+        controller=read_controller(root['controller'], tuple(
+            item.interface for item in actuators), period_ns / 1e9)
+        if 'controller' in root else Controller(),
         simulation=_simulation(root, path, coordinates, period_ns))
 
 
@@ -292,19 +289,6 @@ def _mirror(value: Value, coordinates: tuple[Coordinate, ...],
                 raise place.error('a name with limits that are equal on both sides of 0',
                                   f'{name} with limits [{item.low:g}, {item.high:g}]')
     return names
-
-
-def _topics(value: Value) -> Topics:
-    fields = value.section(('joint_states', 'command', 'robot_description'))
-    return Topics(**{key: _topic(item) for key, item in fields.items()})
-
-
-def _topic(value: Value) -> str:
-    text = value.text()
-    words = text.removeprefix('/').split('/')
-    if not all(word.isidentifier() and word.isascii() for word in words):
-        raise value.error("a ROS topic name: words of letters, digits and '_' joined by '/'")
-    return text
 
 
 def _simulation(root: dict[str, Value], path: Path, coordinates: tuple[Coordinate, ...],

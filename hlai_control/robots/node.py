@@ -24,8 +24,8 @@ managed: hardware is not either. Services ``~/reset``, ``~/pause``, ``~/step``.
 from array import array
 import sys
 import time
+from typing import Any
 
-import numpy as np
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -33,7 +33,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from hlai_control.errors import SettingsError, SignalError
@@ -50,6 +50,7 @@ from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import CONTROL, LATCHED, learner, VIEW
 from hlai_control.ros.signals import from_message, ns_to_stamp, stamp_to_ns
+from hlai_control.ros.wire import make_wire
 from hlai_control.settings import SimulationSettings
 
 REPORT_PERIOD_S = 1.0
@@ -71,6 +72,8 @@ class RobotNode(Node):
         self._run = read_run(self)
         self._manifest = load_robot(self._run.robot)
         self._actions = self._manifest.layout.actions
+        self._wire = make_wire(self._manifest)
+        self._places = list(self._manifest.simulation.initial)
         self._simulator = Simulator(self._manifest, self._run.seed)
         self._driver: Driver = (
             LockstepDriver(self._simulator, self._manifest.period_ns, self._tell)
@@ -103,7 +106,8 @@ class RobotNode(Node):
                                              topics.robot_description)
         self._description.publish(
             String(data=self._manifest.simulation.urdf.read_text(encoding='utf-8')))
-        self.peers.listen(Float64MultiArray, 'command', self._on_command, CONTROL, topics.command)
+        self.peers.listen(self._wire.message, 'command', self._on_command, CONTROL,
+                          topics.command)
         self.peers.listen(JointState, APPLIED, self._on_applied, qos)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(SetBool, '~/pause', self._on_pause)
@@ -120,15 +124,14 @@ class RobotNode(Node):
 
     # What is heard.
 
-    def _on_command(self, message: Float64MultiArray) -> None:
-        values = tuple(message.data)
-        if len(values) != len(self._actions):
+    def _on_command(self, message: Any) -> None:
+        try:
+            values = self._wire.decode(message, self._places)
+        except SignalError as error:
             self.get_logger().error(
-                f'a command of {len(values)} values was dropped; valid: {len(self._actions)}, '
+                f'a command was dropped: {error}; valid: {len(self._actions)} finite values, '
                 f'{", ".join(self._actions)}', throttle_duration_sec=1.0)
-            raise SignalError('wrong length')
-        if not np.isfinite(values).all():
-            raise SignalError('non-finite')
+            raise
         self._driver.command(values, self._now_s())
 
     def _on_applied(self, message: JointState) -> None:
@@ -140,6 +143,7 @@ class RobotNode(Node):
     def _tell(self, stamp_ns: int) -> None:
         """Publish the present measurement, and the clock with it."""
         measured = self._simulator.measure()
+        self._places = measured.true_position.tolist()
         message = JointState(name=list(self._manifest.joints))
         message.header.stamp = ns_to_stamp(stamp_ns)
         message.position = array('d', measured.position.tobytes())
