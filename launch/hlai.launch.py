@@ -22,7 +22,7 @@ ROS_DOMAIN_ID and the discovery range are left as they are set.
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -39,6 +39,8 @@ ARGUMENTS = (
     ('seed', '0', 'Seed of every random generator, any integer.'),
     ('run_dir', '', 'Folder for the files of the run; empty: keep nothing.'),
     ('simulation', 'true', 'Start the PyBullet robot; false: the robot is there already.'),
+    ('authority', '0.2', 'Share of the limits that hardware may use; a simulator has all.'),
+    ('ramp_s', '2.0', 'Time from arming hardware until that share is reached [s].'),
     ('namespace', '', 'ROS namespace of every node.'),
     ('rviz', 'false', 'Start rviz, too.'),
     ('log_level', 'info', 'Least severity that is logged: debug, info, warn, error or fatal.'),
@@ -73,14 +75,29 @@ def process(spec: NodeSpec) -> Node:
         namespace=LaunchConfiguration('namespace'),
         parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind)
                      for name, kind in RUN.items()},
-                    # A simulator hurts nobody; hardware starts in hold and is armed by hand.
+                    # A simulator hurts nobody; hardware starts in hold, is armed by hand, and
+                    # may do little until somebody raises it on purpose. Only the guard listens.
                     {'armed_at_start': ParameterValue(LaunchConfiguration('simulation'),
-                                                      value_type=bool)}],
+                                                      value_type=bool),
+                     'guard.authority': hardware('authority', '1.0'),
+                     'guard.ramp_s': hardware('ramp_s', '0.0')}],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen',
         respawn=LaunchConfiguration('respawn'),
         respawn_delay=RESPAWN_DELAY_S,
         condition=IfCondition(LaunchConfiguration('simulation')) if spec.simulated else None)
+
+
+def hardware(name: str, simulated: str) -> ParameterValue:
+    """
+    Take a launch argument where there is hardware.
+
+    :param name: of the argument.
+    :param simulated: what it is for a simulator.
+    """
+    return ParameterValue(PythonExpression([
+        simulated, " if '", LaunchConfiguration('simulation'), "'.lower() == 'true' else ",
+        LaunchConfiguration(name)]), value_type=float)
 
 
 def views(context: LaunchContext) -> list[Node]:

@@ -26,6 +26,8 @@ import pytest
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
 from robot_probe import stop
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -75,6 +77,14 @@ class Robot:
         self.sent.clear()
         self.until(lambda: self.sent[-3:] == [value] * 3, f'command {value}')
 
+    def set(self, name: str, value: float) -> Any:
+        """Set a parameter of the guard; returns rcl_interfaces' result."""
+        client = AsyncParameterClient(self.node, 'guard')
+        self.until(client.services_are_ready, 'parameter services')
+        future = client.set_parameters([Parameter(name, value=value)])
+        self.until(future.done, f'answer to {name}')
+        return future.result().results[0]
+
     def call(self, kind: Any, name: str, **request: Any) -> Any:
         """Call a service of the guard."""
         client = self.node.create_client(kind, f'guard/{name}')
@@ -114,6 +124,18 @@ def test_a_guard_killed_in_an_emergency_stop_comes_back_stopped(tmp_path, robot)
         assert robot.call(SetBool, 'enable', data=True).success
         robot.sends(3.0)
         assert stop(process) == 0
+
+
+def test_authority_is_raised_on_purpose_while_the_robot_moves(tmp_path, robot):
+    with guard(tmp_path):
+        robot.sends(3.0)
+        assert robot.set('guard.authority', 0.2).successful
+        robot.sends(2.0)
+        refused = robot.set('guard.authority', 1.5)
+        assert not refused.successful and '1.5' in refused.reason
+        robot.sends(2.0)
+        assert robot.set('guard.authority', 1.0).successful
+        robot.sends(3.0)
 
 
 def test_a_guard_brakes_where_the_manifest_declares_how(tmp_path, robot):

@@ -69,9 +69,15 @@ def test_nodes_get_exactly_what_every_run_agrees_on() -> None:
 
 def test_every_argument_is_described_and_used() -> None:
     assert all(text.endswith('.') and len(text) > 10 for _, text in arguments().values())
-    used = {call.args[0].value for call in calls('LaunchConfiguration')
-            if isinstance(call.args[0], ast.Constant)}
+    used = {call.args[0].value for kind in ('LaunchConfiguration', 'hardware')
+            for call in calls(kind) if isinstance(call.args[0], ast.Constant)}
     assert used | run_parameters().keys() == arguments().keys()
+
+
+def test_hardware_gets_the_whole_but_its_simulator() -> None:
+    text = LAUNCH.with_name('hardware.launch.py').read_text(encoding='utf-8')
+    assert "'hlai.launch.py'" in text and "{'simulation': 'false'}" in text
+    assert 0.0 < float(arguments()['authority'][0]) <= 0.2 and float(arguments()['ramp_s'][0]) > 0
 
 
 @pytest.mark.parametrize('name', [spec.name for spec in NODES])

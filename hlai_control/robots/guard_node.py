@@ -81,7 +81,8 @@ class GuardNode(Node):
         self._run = read_run(self)
         self._manifest = load_robot(self._run.robot)
         self._layout = self._manifest.layout
-        self._guard = Guard(self._manifest, read(self, GuardSettings))
+        self._apply(())
+        self.add_post_set_parameters_callback(self._apply)
         self._wire = make_wire(self._manifest)
         self._names = self._layout.actions + (REASON,)
         self._arming = Arming(
@@ -232,7 +233,11 @@ class GuardNode(Node):
         if not missing:
             self._join_timer.cancel()  # asking discovery is no work for the control path
 
-    # Services.
+    # Parameters and services.
+
+    def _apply(self, _changed: object) -> None:
+        """Take the settings, valid by now: authority may be raised while the robot moves."""
+        self._guard = Guard(self._manifest, read(self, GuardSettings))
 
     def _on_estop(self, _request: Trigger.Request,
                   response: Trigger.Response) -> Trigger.Response:
