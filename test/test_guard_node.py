@@ -126,6 +126,13 @@ def test_a_guard_killed_in_an_emergency_stop_comes_back_stopped(tmp_path, robot)
         assert stop(process) == 0
 
 
+def test_a_guard_that_is_told_to_leave_leaves_the_safe_command(tmp_path, robot):
+    with guard(tmp_path) as process:
+        robot.sends(3.0)
+        assert stop(process) == 0
+        robot.until(lambda: robot.sent[-1] == 0.0, 'safe command at the end')
+
+
 def test_authority_is_raised_on_purpose_while_the_robot_moves(tmp_path, robot):
     with guard(tmp_path):
         robot.sends(3.0)
