@@ -46,6 +46,10 @@ HELP = """usage: hlai VERB [key:=value ...]
   bench planner
            compare planners, of other packages too, on the same learned models
            json:=FILE starts:=20 seed:=2026 ticks:=25 systems:=cartpole,arm peers:=yes|no
+  init-robot
+           draft a robot's manifest, and a first task, from its URDF
+           urdf:=FILE out:=my_robot.yaml name:=NAME rate_hz:=20
+           interface:=velocity|effort|position (of joints without <ros2_control>)
   doctor   check this machine, and say what to do about each finding
 
 Any setting of a room may be added, for example planner.horizon:=20.
@@ -82,6 +86,11 @@ def _bench(arguments: Sequence[str]) -> int:
     return bench(arguments)
 
 
+def _init_robot(arguments: Sequence[str]) -> int:
+    from hlai_control.parent.init_robot import init_robot
+    return init_robot(arguments)
+
+
 def _doctor(arguments: Sequence[str]) -> int:
     from hlai_control.parent.doctor import doctor
     return doctor(arguments)
@@ -90,7 +99,7 @@ def _doctor(arguments: Sequence[str]) -> int:
 # Each verb imports what it needs, so that help and errors come at once.
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     'up': _up, 'eval': _eval, 'train': _train, 'export': _export, 'bench': _bench,
-    'doctor': _doctor}
+    'init-robot': _init_robot, 'doctor': _doctor}
 
 
 def main() -> int:

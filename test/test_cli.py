@@ -59,7 +59,7 @@ def test_version(tmp_path):
 
 
 @pytest.mark.parametrize(('arguments', 'texts'), [
-    (('fly',), ["unknown verb 'fly'", 'up, eval, train, export, bench, doctor']),
+    (('fly',), ["unknown verb 'fly'", 'up, eval, train, export, bench, init-robot, doctor']),
     (('up', 'robto:=cartpole'), ["'robto'", 'did you mean robot?', 'valid: robot, task']),
     (('up', 'cartpole'), ['key:=value', 'robot, task']),
     (('up', 'robot:=nope'), ["unknown robot 'nope'", *robots()]),

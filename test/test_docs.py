@@ -33,7 +33,7 @@ from hlai_control.cost.constraint_spec import CONSTRAINT_KINDS
 from hlai_control.cost.spec import KINDS
 from hlai_control.cost.task import load_task
 from hlai_control.errors import DocumentError
-from hlai_control.parent import bench, evaluate, export, paradigms, train, up
+from hlai_control.parent import bench, evaluate, export, init_robot, paradigms, train, up
 from hlai_control.parent.arguments import split
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
@@ -43,7 +43,7 @@ from hlai_control.settings import GROUPS
 DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', ROOT / 'CHANGELOG.md',
              *sorted((ROOT / 'docs').rglob('*.md'))]
 KEYS = {'up': up.KEYS, 'eval': evaluate.KEYS, 'train': train.KEYS, 'export': export.KEYS,
-        'bench': bench.KEYS, 'doctor': (), 'eval paradigms': paradigms.KEYS,
+        'bench': bench.KEYS, 'init-robot': init_robot.KEYS, 'doctor': (), 'eval paradigms': paradigms.KEYS,
         'eval plot': ('json',)}
 FOLDERS = ('.ci', 'benchmark', 'config', 'docs', 'hlai_control', 'launch', 'resource', 'scripts',
            'test')
