@@ -43,8 +43,8 @@ from hlai_control.settings import GROUPS
 DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', ROOT / 'CHANGELOG.md',
              *sorted((ROOT / 'docs').rglob('*.md'))]
 KEYS = {'up': up.KEYS, 'eval': evaluate.KEYS, 'train': train.KEYS, 'export': export.KEYS,
-        'bench': bench.KEYS, 'init-robot': init_robot.KEYS, 'doctor': (), 'eval paradigms': paradigms.KEYS,
-        'eval plot': ('json',)}
+        'bench': bench.KEYS, 'init-robot': init_robot.KEYS, 'doctor': (),
+        'eval paradigms': paradigms.KEYS, 'eval plot': ('json',)}
 FOLDERS = ('.ci', 'benchmark', 'config', 'docs', 'hlai_control', 'launch', 'resource', 'scripts',
            'test')
 WORDS = re.compile(r'\S+')
