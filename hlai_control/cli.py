@@ -26,6 +26,7 @@ HELP = """usage: hlai VERB [key:=value ...]
            robot:=cartpole task:=swingup mode:=realtime|lockstep
            real_time_factor:=1.0 stop_when:=solved timeout_s:=60 (of motion)
            seed:=0 run_dir:=DIR domain:=N model:=FILE (that hlai train has written)
+           simulation:=false (the robot is there already; it begins in hold)
            resume:=RUN (goes on with a run of before, all that it learned included)
   eval     run many independent lockstep runs through the same graph
            robot:=cartpole task:=swingup seeds:=10 first_seed:=0

@@ -70,6 +70,7 @@ NODES: tuple[NodeSpec, ...] = (
 )
 
 MANAGED: tuple[str, ...] = tuple(spec.name for spec in NODES if spec.managed)
+SIMULATED: tuple[str, ...] = tuple(spec.name for spec in NODES if spec.simulated)
 
 # Topic names that the rooms share.
 STATE = 'perception/state'

@@ -48,7 +48,7 @@ ARGUMENTS = (
 )
 # What every node of the graph has as ROS parameters, and their types.
 RUN = {'robot': str, 'task': str, 'mode': str, 'real_time_factor': float, 'seed': int,
-       'run_dir': str}
+       'run_dir': str, 'simulation': bool}
 RESPAWN_DELAY_S = 0.2
 
 

@@ -36,9 +36,9 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')  # for processes that tests start
 # Files whose tests start nodes and processes, or look at the clock.
 ALONE = (
     'actor_node', 'diagnostics', 'doctor', 'domain', 'functions', 'graph_faults', 'graph_lockstep',
-    'graph_resume', 'guard_node', 'launch', 'learner_node', 'lifecycle', 'loop', 'managers',
-    'parameters', 'peers', 'process', 'processes', 'robot_node', 'scripts', 'setup_venv',
-    'trajectory_robot', 'up')
+    'graph_resume', 'guard_node', 'hardware_up', 'launch', 'learner_node', 'lifecycle', 'loop',
+    'managers', 'parameters', 'peers', 'process', 'processes', 'robot_node', 'scripts',
+    'setup_venv', 'trajectory_robot', 'up')
 
 collect_ignore = [] if find_spec('ament_flake8') else ['ros']
 

@@ -136,7 +136,7 @@ def test_values_that_belong_together_are_judged_together(node):
 
 
 def test_the_run_by_default(node):
-    assert read_run(node) == Run('cartpole', 'swingup', 'realtime', 0, '', 1.0)
+    assert read_run(node) == Run('cartpole', 'swingup', 'realtime', 0, '', 1.0, True)
     assert not read_run(node).lockstep
 
 

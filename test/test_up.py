@@ -42,7 +42,17 @@ def test_every_argument_reaches_the_nodes(tmp_path):
     assert settings.parameters() == {
         'robot': 'cartpole', 'task': 'swingup', 'mode': 'lockstep', 'seed': -4,
         'run_dir': str(tmp_path), 'real_time_factor': 2.0, 'armed_at_start': True,
-        'planner.horizon': 20}
+        'simulation': True, 'planner.horizon': 20}
+
+
+def test_hardware_begins_in_hold_and_with_little():
+    told = read_arguments(['simulation:=false', 'planner.horizon:=20']).parameters()
+    assert (told['simulation'], told['armed_at_start']) == (False, False)
+    assert told['guard.authority'] <= 0.2 and told['guard.ramp_s'] > 0.0
+    told = read_arguments(['simulation:=false', 'guard.authority:=0.7']).parameters()
+    assert told['guard.authority'] == 0.7  # on purpose
+    with pytest.raises(UsageError, match='realtime'):
+        read_arguments(['simulation:=false', 'mode:=lockstep'])
 
 
 @pytest.mark.parametrize(('argument', 'text'), [

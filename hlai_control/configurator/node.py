@@ -169,8 +169,9 @@ class ConfiguratorNode(Node):
             values = {'seed': self._run.seed, 'run_dir': self._run.run_dir,
                       'task': self._run.task}
             yield from together(set_parameters(self._caller, name, values) for name in MANAGED)
-            yield from set_parameters(self._caller, 'robot', {'seed': self._run.seed})
-            yield from trigger(self._caller, 'robot/reset', repeatable=True)
+            if self._run.simulation:
+                yield from set_parameters(self._caller, 'robot', {'seed': self._run.seed})
+                yield from trigger(self._caller, 'robot/reset', repeatable=True)
             yield from trigger(self._caller, 'guard/reset', repeatable=True)
             self._task, self._mode, self._newest_ns = self._run.task, RUN, 0
         self._enter(STARTING, 'configuring')
@@ -181,7 +182,7 @@ class ConfiguratorNode(Node):
             yield from bring(self._caller, name, ACTIVE)
             self._nodes.pop(name, None)  # what it said before is not true any more
         yield from self._joined()
-        if not self._adopted:  # a robot that somebody has paused stays so
+        if self._run.simulation and not self._adopted:  # who was paused by somebody stays so
             yield from switch(self._caller, 'robot/pause', False)
         self._runs += 1
         self._enter(RUNNING, f'{self._run.robot}, {self._task}')
@@ -272,7 +273,7 @@ class ConfiguratorNode(Node):
     def _missing(self) -> tuple[str, ...]:
         texts = [f'configurator: {text}' for text in self._peers.missing()]
         for spec in NODES:
-            if spec.name == 'configurator':
+            if spec.name == 'configurator' or (spec.simulated and not self._run.simulation):
                 continue
             missing = self._nodes.get(spec.name, {}).get('missing', 'nothing heard yet')
             if missing:

@@ -25,6 +25,7 @@ from rich.console import Console
 
 from hlai_control.cost.task import load_task, TaskSpec
 from hlai_control.errors import GraphError, InterruptedByUser, UsageError
+from hlai_control.graph import NODES
 from hlai_control.parent.arguments import choice, number, split, whole
 from hlai_control.parent.domain import MOST
 from hlai_control.parent.graph_run import fresh_folder, GraphRun, started
@@ -45,8 +46,12 @@ from hlai_control.parent.summary import summary, write
 from hlai_control.robots.manifest import load_robot, RobotManifest
 
 KEYS = ('robot', 'task', 'mode', 'real_time_factor', 'stop_when', 'timeout_s', 'seed', 'run_dir',
-        'domain', 'model', 'resume')
+        'domain', 'model', 'resume', 'simulation')
 SOLVED, UNSOLVED, FAILED, INTERRUPTED = 0, 3, 1, 130
+# Of the guard, where there is hardware, until somebody says more.
+CAUTIOUS = {'guard.authority': 0.2, 'guard.ramp_s': 2.0}
+ARM = ('The robot is in hold. Arm it, with a hand on its emergency stop: ros2 service call '
+       "/hlai/guard/enable std_srvs/srv/SetBool '{data: true}'")
 # So often may one node die before the run is given up.
 DEATHS_ALLOWED = 20
 
@@ -65,6 +70,7 @@ class UpSettings:
     :param seed: of every generator.
     :param run_dir: where logs, functions and ``summary.json`` go.
     :param domain: ROS domain, None: a free one.
+    :param simulation: whether the robot is simulated; false: it is there already.
     :param model: trained world model to begin with, a path; empty: none.
     :param resume: the run to go on with; None: a new one.
     :param arguments: as typed, those of the resumed run first.
@@ -80,6 +86,7 @@ class UpSettings:
     seed: int
     run_dir: Path
     domain: int | None
+    simulation: bool
     model: str
     resume: Known | None
     arguments: tuple[str, ...]
@@ -89,9 +96,9 @@ class UpSettings:
         """Return the ROS parameters of every node."""
         return {'robot': self.robot, 'task': self.task, 'mode': self.mode, 'seed': self.seed,
                 'run_dir': str(self.run_dir), 'real_time_factor': self.real_time_factor,
-                # A simulator hurts nobody; hardware is armed by hand.
-                'armed_at_start': True,
-                **self.rooms}
+                # A simulator hurts nobody; hardware is armed by hand, and has little at first.
+                'simulation': self.simulation, 'armed_at_start': self.simulation,
+                **({} if self.simulation else CAUTIOUS), **self.rooms}
 
     def lasting(self) -> tuple[str, ...]:
         """Return the arguments that the run is resumed with, by default or as typed."""
@@ -115,6 +122,10 @@ def read_arguments(arguments: Sequence[str]) -> UpSettings:
     if resume is not None and (own.get('run_dir') or own.get('model')):
         raise UsageError('resume:= goes on in the folder of its run and with what was learned '
                          'there; leave out run_dir:= and model:=')
+    simulation = choice(own, 'simulation', 'true', ('true', 'false')) == 'true'
+    if not simulation and own.get('mode') == 'lockstep':
+        raise UsageError('mode:=lockstep with simulation:=false; valid: mode:=realtime, for no '
+                         'hardware waits for an answer')
     now = datetime.now().strftime('%Y%m%d-%H%M%S')
     domain = whole(own, 'domain', -1, 0, MOST)
     return UpSettings(
@@ -124,7 +135,8 @@ def read_arguments(arguments: Sequence[str]) -> UpSettings:
         stop_when=choice(own, 'stop_when', '', ('', 'solved')),
         timeout_s=number(own, 'timeout_s', 0.0, 0.0), seed=whole(own, 'seed', 0),
         run_dir=resume.folder if resume else Path(own.get('run_dir') or RUNS / now),
-        domain=None if domain < 0 else domain, model=own.get('model', ''), resume=resume,
+        domain=None if domain < 0 else domain,
+        simulation=simulation, model=own.get('model', ''), resume=resume,
         arguments=tuple(arguments), rooms=rooms)
 
 
@@ -182,11 +194,14 @@ def _run(settings: UpSettings, manifest: RobotManifest, task: TaskSpec) -> int:
     folder = settings.run_dir
     console, interrupt = Console(), Interrupt()
     began_s = time.monotonic() - process_age_s()
-    with started(settings.parameters(), folder, settings.domain) as run:
+    specs = tuple(spec for spec in NODES if settings.simulation or not spec.simulated)
+    with started(settings.parameters(), folder, settings.domain, specs) as run:
         goes_on = 'goes on, ' if settings.resume else ''
         console.print(f'{goes_on}robot {manifest.name}, task {task.name}, {settings.mode}, '
                       f'ROS_DOMAIN_ID={run.domain}, files in {folder}', highlight=False,
                       soft_wrap=True)
+        if not settings.simulation:
+            console.print(ARM, highlight=False, soft_wrap=True)
         if task.settings:
             told = ' '.join(f'{key}:={settings.rooms[key]}' for key, _ in task.settings)
             console.print(f'settings of the task: {told}', highlight=False, soft_wrap=True)

@@ -51,6 +51,7 @@ class Run:
     :param seed: seed of every generator of the run.
     :param run_dir: folder of the run's files; empty: keep nothing.
     :param real_time_factor: stamp seconds per steady-clock second.
+    :param simulation: whether the robot is this graph's own, simulated one.
     """
 
     robot: str
@@ -59,6 +60,7 @@ class Run:
     seed: int
     run_dir: str
     real_time_factor: float
+    simulation: bool
 
     @property
     def lockstep(self) -> bool:
@@ -82,7 +84,8 @@ def declare_run(node: Node) -> None:
             ('mode', REALTIME, 'Time: realtime or lockstep.'),
             ('seed', 0, 'Seed of every random generator, any integer.'),
             ('run_dir', '', 'Folder for the files of the run; empty: keep nothing.'),
-            ('real_time_factor', 1.0, 'Simulated seconds per second.')):
+            ('real_time_factor', 1.0, 'Simulated seconds per second.'),
+            ('simulation', True, 'Whether the robot is simulated by this graph.')):
         node.declare_parameter(name, default, ParameterDescriptor(description=text))
 
 
@@ -99,6 +102,9 @@ def read_run(node: Node) -> Run:
     if not 0.0 < run.real_time_factor < float('inf'):
         raise SettingsError(f'real_time_factor = {run.real_time_factor}; valid: a finite number '
                             'above 0')
+    if run.lockstep and not run.simulation:
+        raise SettingsError('mode = lockstep without a simulation; valid: realtime: no hardware '
+                            'waits for an answer')
     return run
 
 

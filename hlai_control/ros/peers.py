@@ -30,7 +30,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from hlai_control.errors import HlaiError
-from hlai_control.graph import publisher_of, subscribers_of
+from hlai_control.graph import publisher_of, SIMULATED, subscribers_of
 from hlai_control.ros.diagnostics import Diagnostics
 
 
@@ -46,6 +46,9 @@ class Peers:
         """Begin without endpoints."""
         self._node = node
         self._diagnostics = diagnostics
+        # A robot that is there already has drivers and controllers of any name.
+        self._simulated = not node.has_parameter('simulation') or bool(
+            node.get_parameter('simulation').value)
         self._publishers: list[tuple[str, Publisher]] = []
         self._subscriptions: list[tuple[str, Subscription]] = []
 
@@ -102,11 +105,18 @@ class Peers:
         known = [info.node_name
                  for info in self._node.get_subscriptions_info_by_topic(publisher.topic_name)
                  if _can_match(publisher.qos_profile, info.qos_profile)]
-        expected, matched = subscribers_of(topic), publisher.get_subscription_count()
+        expected, matched = self._expected(topic), publisher.get_subscription_count()
         absent = [name for name in expected if name not in known]
+        if not expected and subscribers_of(topic) and not matched:
+            return 'no subscriber (expected: a controller of the robot)'
         if expected and not absent and matched < len(known):
             return f'{matched} of {len(known)} matched'
         return f'no {", ".join(absent)}' if absent else ''
+
+    def _expected(self, topic: str) -> tuple[str, ...]:
+        """Name the nodes of the graph that must have joined a topic."""
+        return tuple(name for name in subscribers_of(topic)
+                     if self._simulated or name not in SIMULATED)
 
     def close(self) -> None:
         """Destroy all endpoints."""
