@@ -88,6 +88,22 @@ def test_functions_are_short() -> None:
     assert long == []
 
 
+def code_lines(path: Path) -> int:
+    """Count lines that are no comment, no docstring and not empty."""
+    told = {number for node in ast.walk(tree(path))
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body
+            and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
+            for number in range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1)}
+    lines = path.read_text(encoding='utf-8').splitlines()
+    return sum(1 for number, line in enumerate(lines, 1)
+               if number not in told and line.strip() and not line.strip().startswith('#'))
+
+
+def test_the_guard_is_small_enough_to_be_read() -> None:
+    room = ROOT / 'hlai_control' / 'robots'
+    assert code_lines(room / 'guard_node.py') < 200 and code_lines(room / 'guard.py') < 200
+
+
 def test_no_catch_all_modules() -> None:
     assert [relative(path) for path in python_files() if path.name in BANNED_NAMES] == []
 

@@ -41,7 +41,6 @@ from hlai_control.graph import APPLIED, COMMAND
 from hlai_control.readings import StampGate
 from hlai_control.robots.arming import Answer, Arming
 from hlai_control.robots.guard import Candidate, Decision, Guard, Measured, Situation
-from hlai_control.robots.hardware import without_guard
 from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.reasons import Reason
 from hlai_control.ros.diagnostics import Diagnostics
@@ -54,7 +53,7 @@ from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
 from hlai_control.ros.qos import CONTROL, learner, SENSOR
 from hlai_control.ros.signals import from_message, Signal, stamp_to_ns, to_message
-from hlai_control.ros.wire import make_wire
+from hlai_control.ros.wire import Hardware
 from hlai_control.settings import GuardSettings
 
 WATCH_PERIOD_S = 0.02
@@ -83,15 +82,13 @@ class GuardNode(Node):
         self._layout = self._manifest.layout
         self._apply(())
         self.add_post_set_parameters_callback(self._apply)
-        self._wire = make_wire(self._manifest)
         self._names = self._layout.actions + (REASON,)
         self._arming = Arming(
             Path(self._run.run_dir) / STOP_MARK if self._run.run_dir else None,
             time.monotonic(), bool(self.get_parameter('armed_at_start').value))
         self.diagnostics = Diagnostics(self, 'Guard')
-        self.diagnostics.fact('without the guard', without_guard(
-            self._manifest.controller, self._manifest.command_timeout_s))
         self._log = GuardLog(self, self.diagnostics)
+        self._log.begin(self._manifest, self._run.simulation)
         self._forget()
         self._join()
         self.diagnostics.fact('priority', 'lockstep' if self._run.lockstep
@@ -113,11 +110,11 @@ class GuardNode(Node):
     def _join(self) -> None:
         self.peers = Peers(self, self.diagnostics)
         rate_hz = 1.0 / self._layout.period_s
-        topics = self._manifest.topics
-        self._hardware = self.peers.speak(self._wire.message, 'command', CONTROL, topics.command)
+        self._hardware = Hardware(self, self.peers, self._manifest)
         self._applied = self.peers.speak(JointState, APPLIED, learner(rate_hz))
         self.peers.listen(JointState, 'joint_states', self._on_joint_states,
-                          learner(rate_hz) if self._run.lockstep else SENSOR, topics.joint_states)
+                          learner(rate_hz) if self._run.lockstep else SENSOR,
+                          self._manifest.topics.joint_states)
         self.peers.listen(JointState, COMMAND, self._on_command, CONTROL)
         self.create_service(Trigger, '~/estop', self._on_estop)
         self.create_service(Trigger, '~/release', self._on_release)
@@ -204,15 +201,10 @@ class GuardNode(Node):
             return
         self._sent = decision.values
         self._recent.append(decision.values)
-        self._tell_hardware(decision.values, elapsed_s)
+        self._hardware.tell(decision.values, self._measured.position if self._measured else (),
+                            elapsed_s)
         if self._measured is not None:
             self._tell_applied(self._measured.stamp_ns, decision.reason)
-
-    def _tell_hardware(self, values: tuple[float, ...], elapsed_s: float) -> None:
-        message = self._wire.encode(values, self._measured.position if self._measured else (),
-                                    elapsed_s, self.get_clock().now().to_msg())
-        if message is not None:
-            self._hardware.publish(message)
 
     def _tell_applied(self, stamp_ns: int, reason: Reason) -> None:
         assert self._sent is not None

@@ -17,6 +17,8 @@
 
 from rclpy.node import Node
 
+from hlai_control.robots.hardware import without_guard
+from hlai_control.robots.manifest import RobotManifest
 from hlai_control.robots.reasons import Reason
 from hlai_control.ros.diagnostics import Diagnostics, ERROR, OK, WARN
 
@@ -37,6 +39,20 @@ class GuardLog:
         """Begin as if commands were passed on."""
         self._log, self._diagnostics = node.get_logger(), diagnostics
         self._last = Reason.PASSED
+
+    def begin(self, manifest: RobotManifest, simulated: bool) -> None:
+        """
+        Say what happens when this process dies.
+
+        :param manifest: the robot.
+        :param simulated: whether it can hurt nobody.
+        """
+        controller, timeout_s = manifest.controller, manifest.command_timeout_s
+        text = without_guard(controller, timeout_s)
+        self._diagnostics.fact('without the guard', text)
+        if not simulated and timeout_s is None and controller.kind != 'joint_trajectory':
+            self._log.warning(f'if this process dies, {text}; give it a timeout and state it in '
+                              'command_timeout_s, or use a joint_trajectory_controller')
 
     def note(self, reason: Reason) -> None:
         """Take the reason of one decision."""

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from builtin_interfaces.msg import Duration, Time
 import numpy as np
+from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -29,6 +30,8 @@ from hlai_control.errors import SignalError
 from hlai_control.readings import named_values
 from hlai_control.robots.hardware import Reference, Streaming
 from hlai_control.robots.manifest import RobotManifest
+from hlai_control.ros.peers import Peers
+from hlai_control.ros.qos import CONTROL
 from hlai_control.ros.signals import ns_to_stamp
 
 
@@ -157,6 +160,28 @@ class TrajectoryWire:
         if not all_of_them:
             return (np.nan,) * len(self._driven)
         return tuple(all_of_them[at] for at in self._driven)
+
+
+class Hardware:
+    """
+    What commands are told to.
+
+    :param node: who tells them.
+    :param peers: of that node.
+    :param manifest: the robot.
+    """
+
+    def __init__(self, node: Node, peers: Peers, manifest: RobotManifest) -> None:
+        """Join the controller's topic."""
+        self._wire, self._clock = make_wire(manifest), node.get_clock()
+        self._publisher = peers.speak(self._wire.message, 'command', CONTROL,
+                                      manifest.topics.command)
+
+    def tell(self, values: Sequence[float], places: Sequence[float], elapsed_s: float) -> None:
+        """Send one command; see :meth:`Wire.encode`."""
+        message = self._wire.encode(values, places, elapsed_s, self._clock.now().to_msg())
+        if message is not None:
+            self._publisher.publish(message)
 
 
 def _duration(span_s: float) -> Duration:
