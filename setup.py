@@ -69,6 +69,7 @@ setup(
         'jaxtyping>=0.2.36',
         'numba>=0.60',
         'rosbags>=0.11',
+        'pytorch-kinematics>=0.10',
     ],
     extras_require={
         'ros': ['ros-jazzy-rclpy', 'ros-jazzy-common-interfaces', 'ros-jazzy-rmw-fastrtps-cpp'],

@@ -77,7 +77,7 @@ def baselines(seeds: range) -> dict[str, Any]:
     """Run the simple controllers, without a graph."""
     manifest = load_robot(ROBOT)
     task = load_task(TASK, manifest)
-    return {name: account([trial(manifest, task.solved, make, seed, TIMEOUT_S)
+    return {name: account([trial(manifest, task, make, seed, TIMEOUT_S)
                            for seed in seeds]) for name, make in rows(manifest.name, task.name)}
 
 

@@ -24,9 +24,36 @@ from dataclasses import dataclass
 
 RATE_SUFFIX = '/rate'
 STD_SUFFIX = '/std'
+# Of what counts as solved, among the terms: how far it is from the goal.
+DISTANCE_SUFFIX = '/distance'
 # Positions on which the dynamics may depend: the number of products grows as 3^k.
 _MOST = 3
 MEASURED_SUFFIX = '/measured'
+# What is known of a frame: where it is [m], then its axes, unit vectors, all in the base's frame.
+FRAME_PARTS = ('x', 'y', 'z', *(f'{axis}_axis.{part}' for axis in 'xyz' for part in 'xyz'))
+
+FRAME_LINK = 'frame/'
+
+
+@dataclass(frozen=True)
+class Frames:
+    """
+    Frames that move with the robot, a tool's say; where they are follows from the positions.
+
+    :param names: ``hand``; its coordinates are ``hand.x``, ``hand.z_axis.y`` and so on.
+    :param model: URDF of the links and joints from the base to them, and nothing else; each
+        frame is a link, ``FRAME_LINK`` and its name.
+    :param joints: of the model that move, by the names of their positions.
+    """
+
+    names: tuple[str, ...] = ()
+    model: str = ''
+    joints: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """Names of their coordinates, 12 each."""
+        return tuple(f'{name}.{part}' for name in self.names for part in FRAME_PARTS)
 
 
 @dataclass(frozen=True)
@@ -53,6 +80,9 @@ class Layout:
         force or torque, -1 where it is none; empty: not told.
     :param noise_std: S expected standard deviations of the sensors; NaN
         marks a coordinate that no sensor measures.
+    :param frames: that tasks may speak of.
+    :param heading: of a base that drives, the indices of its x, y and yaw: the rates of x and
+        y are then its speeds ahead and to its left, as odometry tells them; else empty.
     """
 
     robot: str
@@ -69,6 +99,13 @@ class Layout:
     noise_std: tuple[float, ...]
     action_units: tuple[str, ...] = ()
     drives: tuple[int, ...] = ()
+    frames: Frames = Frames()
+    heading: tuple[int, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the frames' coordinates, which follow from the state."""
+        return self.frames.coordinates
 
     @property
     def rates(self) -> tuple[str, ...]:

@@ -15,7 +15,6 @@
 """``hlai doctor``: what is broken is found, named, and comes with its remedy."""
 
 import fcntl
-from importlib.metadata import version
 import os
 from pathlib import Path
 import signal
@@ -27,6 +26,7 @@ from xml.etree import ElementTree
 import pytest
 from sources import ROOT
 
+from hlai_control.compiled.folder import ours
 from hlai_control.parent.checks_machine import (
     check_compiled,
     cuda_finding,
@@ -99,7 +99,7 @@ def test_compiled_code_that_cannot_be_kept_is_named_with_the_variable_to_set(
     assert 'NUMBA_CACHE_DIR' in found.remedy
     found = check_compiled({'NUMBA_CACHE_DIR': str(tmp_path)})
     assert found.level is Level.OK and 'python -m hlai_control.compiled' in found.remedy
-    kept = tmp_path / f'numba-{version("numba")}' / 'compiled_of_some_folder'
+    kept = tmp_path / ours() / 'compiled_of_some_folder'
     kept.mkdir()
     (kept / 'one.py311.nbi').touch()
     found = check_compiled({'NUMBA_CACHE_DIR': str(tmp_path)})

@@ -116,7 +116,7 @@ def test_the_regulator_about_upright_is_stable_and_solves_its_riccati_equation(e
 def test_the_engineers_row_swings_up_and_balances():
     assert [name for name, _ in rows(ROBOT.name, TASK.name)] == [
         'do nothing', 'random', 'classical']
-    found = trial(ROBOT, TASK.solved, FollowedSwingUp, 0, 8.0)
+    found = trial(ROBOT, TASK, FollowedSwingUp, 0, 8.0)
     assert found.solved_at_s is not None and found.solved_at_s < 4.0
 
 

@@ -25,10 +25,10 @@ import numpy as np
 import pytest
 
 from hlai_control.compiled import folder as module
-from hlai_control.compiled.folder import folder, places
+from hlai_control.compiled.folder import folder, ours, places
 from hlai_control.compiled.kept import kept
 
-OURS = f'numba-{version("numba")}'
+OURS = ours()
 
 
 def inverse(x: float) -> float:
@@ -41,6 +41,7 @@ def kept_files(place: Path) -> list[Path]:
 
 def test_places_in_order_each_for_one_version_of_numba():
     beside = Path(module.__file__).parent / '__pycache__' / OURS
+    assert OURS.startswith(f'numba-{version("numba")}-')
     assert places({}) == [beside]
     assert places({'HOME': '/home/a'}) == [beside, Path('/home/a/.cache/hlai_control') / OURS]
     assert places({'HOME': '/home/a', 'XDG_CACHE_HOME': '/cache'}) == [
@@ -48,10 +49,20 @@ def test_places_in_order_each_for_one_version_of_numba():
     assert places({'HOME': '/home/a', 'NUMBA_CACHE_DIR': '/named'}) == [Path('/named') / OURS]
 
 
+def test_a_change_in_any_of_the_loops_is_another_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, '__file__', str(tmp_path / 'folder.py'))
+    names = []
+    for name, text in (('one.py', 'a'), ('parts.py', 'b'), ('parts.py', 'c')):
+        (tmp_path / name).write_text(text, encoding='utf-8')
+        names.append(ours())
+    assert len(set(names)) == 3 and names[-1] == ours()
+
+
 def test_the_first_place_that_can_be_written_serves(tmp_path, monkeypatch):
     # Nobody, not even root, makes a folder below a file.
     (tmp_path / 'file').touch()
     monkeypatch.setattr(module, '__file__', str(tmp_path / 'file' / 'folder.py'))
+    monkeypatch.setattr(module, 'ours', lambda: OURS)
     home = {'HOME': str(tmp_path / 'home')}
     assert folder(home) == tmp_path / 'home/.cache/hlai_control' / OURS
     assert folder(home).is_dir()

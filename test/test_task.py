@@ -170,7 +170,7 @@ def test_constraints_are_read_as_they_stand(tmp_path):
     ('limit: 80.0', 'limit: 0', 'constraints[3].limit', 'above 0'),
     ('[cart.x, pole.angle]', '[cart.x, cart.x]', 'constraints[4].coordinates[1]',
      'each coordinate once'),
-    ('[cart.x, pole.angle]', '[]', 'constraints[4].coordinates', 'a list of 1 to 2'),
+    ('[cart.x, pole.angle]', '[]', 'constraints[4].coordinates', 'a list of 1 to 3'),
     ('centre: [0.5, 1]', 'centre: [0.5]', 'constraints[4].centre', 'a list of 2'),
     ('radius: 0.2', 'radius: -0.2', 'constraints[4].radius', 'above 0')])
 def test_each_wrong_constraint_is_refused_at_its_place(old, new, field, valid, tmp_path):

@@ -28,12 +28,13 @@ from hlai_control.robots.simulator import Simulator
 from hlai_control.robots.trial import Trial, trial
 
 ROBOT = load_robot('cartpole')
-SOLVED = load_task('swingup', ROBOT).solved
+TASK = load_task('swingup', ROBOT)
+SOLVED = TASK.solved
 CLASSIC = CLASSICAL['cartpole', 'swingup']
 
 
 def test_doing_nothing_hangs_at_rest_and_solves_nothing():
-    assert trial(ROBOT, SOLVED, DoNothing, 3, 2.0) == Trial(3, None, 2.0, 0.0)
+    assert trial(ROBOT, TASK, DoNothing, 3, 2.0) == Trial(3, None, 2.0, 0.0)
     simulator = Simulator(ROBOT, 3)
     for _ in range(40):
         simulator.step(DoNothing(ROBOT, 3).act(np.zeros(4)))
@@ -44,22 +45,22 @@ def test_doing_nothing_hangs_at_rest_and_solves_nothing():
 
 
 def test_random_pushes_solve_nothing_and_are_reproducible():
-    found = [trial(ROBOT, SOLVED, RandomPushes, 4, 5.0) for _ in range(2)]
+    found = [trial(ROBOT, TASK, RandomPushes, 4, 5.0) for _ in range(2)]
     assert found[0] == found[1] == Trial(4, None, 5.0, 0.0)
 
 
 @pytest.mark.parametrize('seed', range(5))
 def test_the_engineers_controller_solves_it(seed):
-    found = trial(ROBOT, SOLVED, CLASSIC, seed, 12.0)
+    found = trial(ROBOT, TASK, CLASSIC, seed, 12.0)
     assert found.solved_at_s is not None and found.solved_at_s < 9.0
     # It ends as soon as it is solved, the hold included.
     assert found.interaction_s == pytest.approx(found.solved_at_s + SOLVED.hold_s)
     if seed == 0:
-        assert trial(ROBOT, SOLVED, CLASSIC, seed, 12.0) == found
+        assert trial(ROBOT, TASK, CLASSIC, seed, 12.0) == found
         # A hold that is not over in time does not count.
         cut_s = found.interaction_s - ROBOT.period_s
-        assert trial(ROBOT, SOLVED, CLASSIC, seed, cut_s) == Trial(seed, None, cut_s, 0.0)
-        assert trial(ROBOT, SOLVED, CLASSIC, seed, found.interaction_s) == found
+        assert trial(ROBOT, TASK, CLASSIC, seed, cut_s) == Trial(seed, None, cut_s, 0.0)
+        assert trial(ROBOT, TASK, CLASSIC, seed, found.interaction_s) == found
 
 
 def test_the_outcome_is_that_of_its_measurements():
@@ -76,11 +77,11 @@ def test_the_outcome_is_that_of_its_measurements():
     angle = measured.true_position[1] % (2.0 * pi)
     simulator.close()
     assert abs(angle - pi) < 0.2
-    assert trial(ROBOT, SOLVED, CLASSIC, 1, 12.0).solved_at_s == timer.solved_at_s
+    assert trial(ROBOT, TASK, CLASSIC, 1, 12.0).solved_at_s == timer.solved_at_s
 
 
 def test_noise_of_another_seed_gives_another_run():
     quiet = replace(ROBOT, coordinates=tuple(
         replace(item, noise_std=0.0, rate_noise_std=0.0) for item in ROBOT.coordinates))
-    solved_at = {trial(quiet, SOLVED, CLASSIC, seed, 12.0).solved_at_s for seed in (0, 1)}
+    solved_at = {trial(quiet, TASK, CLASSIC, seed, 12.0).solved_at_s for seed in (0, 1)}
     assert len(solved_at) == 1  # without noise seeds do not matter

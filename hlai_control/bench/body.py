@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.cost.function import TaskCost
+from hlai_control.cost.kinematics import Named
 from hlai_control.cost.solved import HoldTimer
 from hlai_control.cost.task import TaskSpec
 from hlai_control.errors import UsageError
@@ -70,7 +71,7 @@ class Body:
             raise UsageError(f'the loop of one process has no estimator for {manifest.name}, of '
                              'which not every coordinate has a sensor; use hlai eval')
         self.manifest, self.task, self.layout = manifest, task, manifest.layout
-        self.simulator = Simulator(manifest, seed)
+        self.simulator = Simulator(manifest, seed, task.obstacles)
         simulated = settings.simulation
         self.simulator.noise_scale = simulated.noise_scale
         self.simulator.payload_kg = simulated.payload_kg
@@ -79,7 +80,7 @@ class Body:
             self.simulator.delay_ticks = simulated.action_delay_ticks
         self._guard = Guard(manifest, settings.guard)
         self._estimator = KalmanEstimator(self.layout, settings.perception)
-        self._surprise = settings.surprise
+        self._surprise, self.named = settings.surprise, Named(self.layout)
         self._cost = TaskCost(self.layout, task.cost)
         self._begin()
 
@@ -119,6 +120,12 @@ class Body:
         found = self._timer.solved_at_s
         return None if found is None else round(found, 6)
 
+    def aim(self, task: TaskSpec) -> None:
+        """Judge by another goal from now on, one that differs in nothing else."""
+        self.task = task
+        self._timer.aim(task.solved)
+        self._cost.take(TaskCost(self.layout, task.cost))
+
     def look(self) -> Estimate:
         """Sense and perceive the tick; once per tick."""
         if self.tick:
@@ -127,8 +134,7 @@ class Body:
         estimate = self._estimator.correct(torch.from_numpy(self.sensors.trusted(
             np.concatenate([sensed.position, sensed.velocity]))))
         if self.tick:  # the graph accounts for steps: the first one ends at tick 1
-            self._timer.update(self.time_s, dict(zip(
-                self.layout.states, estimate.mean.tolist(), strict=True)))
+            self._timer.update(self.time_s, self.named.of(estimate.mean.double().numpy()))
         return estimate
 
     def move(self, command: Tensor) -> Tensor:

@@ -129,9 +129,15 @@ class Mind:
         here = None if settings.planned is None else Place(
             torch.device('cpu'), settings.planned, records=False)
         self.agent = Agent(layout, own, seed, lockstep=True, here=here)
-        self.agent.put_cost(PublishedCost(1, 0, task.cost))
+        self._costs = 0
+        self.aim(0, task)
         self.agent.put_configuration(Configuration(
             1, 0, task.name, settings.mode, '', 0, 0, 'a loop of one process'))
+
+    def aim(self, tick: int, task: TaskSpec) -> None:
+        """Go on with another goal from a tick on, as the cost node tells the graph's nodes."""
+        self._costs += 1
+        self.agent.put_cost(PublishedCost(self._costs, tick * self._period_ns, task.cost))
 
     def answer(self, tick: int, estimate: Estimate) -> Answer:
         """

@@ -28,7 +28,7 @@ def compile_all() -> None:
     weights = ensemble.Weights(
         angles=places, linear=places[:0], first=array(1, 2, 2), first_bias=array(1, 2),
         second=array(1, 2, 2), second_bias=array(1, 2), third=array(1, 2, 4), limit=array(1),
-        half=array(1))
+        half=array(1), heading=places[:0])
     ensemble.follow(weights, array(2), array(1, 1, 1), array(1, 1, 2), array(1, 1, 1, 2),
                     array(1), -array(1), array(1))
     ensemble.linearise(weights, array(1, 1, 2), array(1, 1))

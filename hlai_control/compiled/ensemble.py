@@ -18,22 +18,18 @@ The ensemble's step as compiled loops, for whole trajectories of few candidates 
 With tens of candidates, a tensor library spends most of its time on calls:
 thirty small operations per step. Here all trajectories are one call. The
 function is that of ``EnsembleDynamics.step``, in the same type of number; no
-liberty is taken with NaN. All of it is in one file, for only the file of what
-is called tells whether the code kept on disk is out of date.
+liberty is taken with NaN.
 """
 
 import math
 from typing import NamedTuple
 
-from numba import njit
 import numpy as np
 
 from hlai_control.compiled.kept import kept
+from hlai_control.compiled.parts import answer, carry, clipped, part
 
 Array = np.ndarray
-
-# Parts are laid into what calls them: a call would pass each array as seven numbers.
-part = njit(error_model='numpy', forceinline=True)
 
 
 class Weights(NamedTuple):
@@ -44,6 +40,7 @@ class Weights(NamedTuple):
     :param linear: indices of the positions seen as they are.
     :param limit: rates beyond it count as if they were there.
     :param half: half a control period [s].
+    :param heading: indices of x, y and yaw of a base that drives; else none.
     """
 
     angles: Array  # P
@@ -55,6 +52,7 @@ class Weights(NamedTuple):
     third: Array  # E H (n M)
     limit: Array  # n
     half: Array  # 1
+    heading: Array  # 3 or 0
 
 
 class Scratch(NamedTuple):
@@ -135,10 +133,14 @@ def linearise(w: Weights, states: Array, actions: Array) -> Array:
     s, found = make_scratch(w, actions.shape[1]), np.zeros((groups, horizon, size, wide),
                                                            states.dtype)
     turned = np.empty((len(w.angles) + len(w.linear), len(s.factors)), states.dtype)
+    gained = np.empty((groups, count), states.dtype)
     for g in range(groups):
         for t in range(horizon):
+            gained[g] = 0
             for member in range(g, members, groups):
                 gain(w, member, states[g, t], actions[t], s)
+                for i in range(count):
+                    gained[g, i] += kind(groups / members) * s.gained[i]
                 turn(w, member, s, turned)
                 slopes(w, states[g, t], actions[t], s, turned, kind(groups / members),
                        found[g, t, count:])
@@ -148,27 +150,9 @@ def linearise(w: Weights, states: Array, actions: Array) -> Array:
                 found[g, t, i, i] += kind(1)
                 found[g, t, i, count + i] += w.half[0] * kind(2)
                 found[g, t, count + i, count + i] += kind(1)
+            if len(w.heading):
+                drive(w, states[g, t], gained[g], found[g, t])
     return found
-
-
-@part
-def answer(states: Array, reference: Array, gains: Array, closed: Array, base: Array, k: int,
-           t: int, actions: Array) -> None:
-    """Leave in actions base + closed * sum over G of gains (state - reference)."""
-    for a in range(base.shape[2]):
-        actions[k, t, a] = base[k, t, a]
-        if not closed[k]:
-            continue  # not 0 * NaN: one member's failure is no other's
-        for g in range(len(reference)):
-            for i in range(reference.shape[2]):
-                actions[k, t, a] += closed[k] * gains[g, t, a, i] * (
-                    states[g, k, t, i] - reference[g, t, i])
-
-
-@part
-def clipped(value: float, low: float, high: float) -> float:
-    """Clip; NaN stays NaN."""
-    return low if value < low else high if value > high else value
 
 
 @part
@@ -179,15 +163,33 @@ def integrate(w: Weights, state: Array, gained: Array, ahead: Array) -> None:
         rate = state[count + i]
         ahead[count + i] = rate + gained[i]
         ahead[i] = state[i] + w.half[0] * (rate + ahead[count + i])
+    if len(w.heading):
+        x, y, yaw = w.heading[0], w.heading[1], w.heading[2]
+        onwards, sideways = ahead[x] - state[x], ahead[y] - state[y]
+        middle = (state[yaw] + ahead[yaw]) / 2
+        cosine, sine = math.cos(middle), math.sin(middle)
+        ahead[x] = state[x] + cosine * onwards - sine * sideways
+        ahead[y] = state[y] + sine * onwards + cosine * sideways
 
 
 @part
-def carry(own: int, state: Array, action: Array, ahead: Array) -> None:
-    """Take the command and the time along, where a state carries them behind its own."""
-    if len(state) > own:
-        for a in range(len(action)):
-            ahead[own + a] = action[a]
-        ahead[-1] = state[-1] + 1
+def drive(w: Weights, state: Array, gained: Array, found: Array) -> None:
+    """Turn the derivatives of a base's way by its heading, as :func:`integrate` turns the way."""
+    x, y, yaw = w.heading[0], w.heading[1], w.heading[2]
+    count = len(gained)
+    onwards = w.half[0] * (2 * state[count + x] + gained[x])
+    sideways = w.half[0] * (2 * state[count + y] + gained[y])
+    middle = state[yaw] + w.half[0] * (state[count + yaw] + gained[yaw] / 2)
+    cosine, sine = math.cos(middle), math.sin(middle)
+    for n in range(found.shape[1]):
+        # Of the way alone, not of where it begins.
+        along = found[x, n] - (1 if n == x else 0)
+        across = found[y, n] - (1 if n == y else 0)
+        bent = (found[yaw, n] + (1 if n == yaw else 0)) / 2
+        found[x, n] += cosine * along - sine * across - along - (
+            sine * onwards + cosine * sideways) * bent
+        found[y, n] += sine * along + cosine * across - across + (
+            cosine * onwards - sine * sideways) * bent
 
 
 @part

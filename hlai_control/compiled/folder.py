@@ -15,6 +15,7 @@
 """Where compiled code is kept between two starts; numba itself is not needed to know."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 import tempfile
@@ -27,8 +28,7 @@ def places(environment: Mapping[str, str]) -> list[Path]:
     Name the folders that may serve, in this order.
 
     What the variable names serves or nothing does; without it, a folder beside
-    the code, then one of the user's. Each version of numba has its own, for it
-    throws away what another one has compiled.
+    the code, then one of the user's.
 
     :param environment: environment variables.
     """
@@ -41,7 +41,19 @@ def places(environment: Mapping[str, str]) -> list[Path]:
             cache = cache or f'{home}/.cache'
         if cache:
             folders.append(Path(cache) / 'hlai_control')
-    return [folder.absolute() / f'numba-{version("numba")}' for folder in folders]
+    return [folder.absolute() / ours() for folder in folders]
+
+
+def ours() -> str:
+    """
+    Name the folder for this version of numba and of the loops.
+
+    Numba throws away what another version of it has compiled, and sees a change only in
+    the file of the function that is called, not in the parts that are laid into it.
+    """
+    digest = sha256(b''.join(path.read_bytes()
+                             for path in sorted(Path(__file__).parent.glob('*.py'))))
+    return f'numba-{version("numba")}-{digest.hexdigest()[:8]}'
 
 
 def folder(environment: Mapping[str, str]) -> Path | None:

@@ -16,8 +16,7 @@
 A mechanism's step as compiled loops, for whole trajectories of few candidates on a CPU.
 
 The function is that of ``RigidBodyDynamics.step``, in float64 throughout, which
-costs few operations less exactness. All of it is in one file, for only the
-file of what is called tells whether the code kept on disk is out of date.
+costs few operations less exactness.
 """
 
 import math
@@ -27,10 +26,10 @@ from numba import njit
 import numpy as np
 
 from hlai_control.compiled.kept import kept
+from hlai_control.compiled.parts import answer, carry, clipped, part
 
 Array = np.ndarray
 
-part = njit(error_model='numpy', forceinline=True)
 # Left as a call: it is made four times per step.
 called = njit(error_model='numpy')
 # Step of the central differences, relative to coordinates above 1 (float64).
@@ -156,35 +155,6 @@ def linearise(w: Weights, states: Array, actions: Array) -> Array:
                                               * groups / members)
                 joint[n] = held
     return found
-
-
-@part
-def answer(states: Array, reference: Array, gains: Array, closed: Array, base: Array, k: int,
-           t: int, actions: Array) -> None:
-    """Leave in actions base + closed * sum over G of gains (state - reference)."""
-    for a in range(base.shape[2]):
-        actions[k, t, a] = base[k, t, a]
-        if not closed[k]:
-            continue  # not 0 * NaN: one member's failure is no other's
-        for g in range(len(reference)):
-            for i in range(reference.shape[2]):
-                actions[k, t, a] += closed[k] * gains[g, t, a, i] * (
-                    states[g, k, t, i] - reference[g, t, i])
-
-
-@part
-def clipped(value: float, low: float, high: float) -> float:
-    """Clip; NaN stays NaN."""
-    return low if value < low else high if value > high else value
-
-
-@part
-def carry(own: int, state: Array, action: Array, ahead: Array) -> None:
-    """Take the command and the time along, where a state carries them behind its own."""
-    if len(state) > own:
-        for a in range(len(action)):
-            ahead[own + a] = action[a]
-        ahead[-1] = state[-1] + 1
 
 
 @called

@@ -19,7 +19,7 @@ What a plan must keep to, as plain data; torch-free, so that every process may r
 kind         what holds                                     value, 0 at the edge
 ============ ============================================== ====================
 ``limit``    low <= x <= high, or one of the two            distance outside
-``keep_out`` abs(x - centre) >= radius of 1 or 2 coordinates depth inside
+``keep_out`` abs(x - centre) >= radius of 1 to 3 coordinates depth inside
 ``rate``     abs(a[t] - a[t-1]) / dt <= limit               excess per second
 ============ ============================================== ====================
 """
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from hlai_control.errors import SettingsError
 
 LIMIT, KEEP_OUT, RATE = CONSTRAINT_KINDS = ('limit', 'keep_out', 'rate')
-MAX_AXES = 2
+MAX_AXES = 3
 # Numbers in a robot's units; squares of what is far beyond are no numbers any more.
 MOST = 1e9
 
@@ -42,7 +42,7 @@ class ConstraintSpec:
     :param name: its own name, shown where it is violated.
     :param kind: one of ``CONSTRAINT_KINDS``.
     :param coordinates: names: of ``limit`` one state coordinate or actuator,
-        of ``keep_out`` one or two of them, of ``rate`` one actuator.
+        of ``keep_out`` one to three of them, of ``rate`` one actuator.
     :param low: of ``limit``, in the coordinate's unit; None: none.
     :param high: of ``limit``; None: none.
     :param centre: of ``keep_out``, one number per coordinate.

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from hlai_control.cost.constraint_spec import ConstraintSpec, KEEP_OUT, LIMIT, RATE
+from hlai_control.cost.kinematics import Kinematics
 from hlai_control.cost.spec import CostSpec
 from hlai_control.errors import SettingsError
 from hlai_control.layout import Layout
@@ -137,12 +138,17 @@ class TaskConstraints:
     def __init__(self, layout: Layout, specs: tuple[ConstraintSpec, ...]) -> None:
         """Resolve each coordinate."""
         size, names = layout.state_size, layout.states + layout.actions
+        self._beside = size + 2 * layout.action_size
+        places = tuple(name for name in layout.places
+                       if any(name in spec.coordinates for spec in specs))
+        self._kinematics = Kinematics(layout, places) if places else None
         regions: list[tuple[str, _Region, bool, float]] = []
         sides: list[tuple[str, _Side, bool, float]] = []
         for spec in specs:
             check(spec, layout)
-            at = [names.index(name) for name in spec.coordinates]
-            of_state = max(at) < size
+            at = [self._beside + places.index(name) if name in places else names.index(name)
+                  for name in spec.coordinates]
+            of_state = all(i < size or i >= self._beside for i in at)
             if spec.kind == KEEP_OUT:
                 axes = tuple(_axis(i, centre, layout)
                              for i, centre in zip(at, spec.centre, strict=True))
@@ -165,7 +171,8 @@ class TaskConstraints:
         :param action: the commands in effect at those states.
         :param previous: the commands one control period before.
         """
-        columns = torch.cat([state, action, action - previous], dim=-1)
+        columns = torch.cat([state, action, action - previous, *(
+            () if self._kinematics is None else (self._kinematics.of(state),))], dim=-1)
         found = self._sides_like(columns).values(columns)
         if not self._regions:
             return found
@@ -182,10 +189,16 @@ class TaskConstraints:
         :param previous: the commands one control period before.
         """
         columns, size = torch.cat([state, action, action - previous], dim=-1), action.shape[-1]
+        if self._kinematics is not None:
+            places, moved = self._kinematics.expansion(state)
+            columns = torch.cat([columns, places], dim=-1)
         made = columns.new_zeros(len(columns), len(self.names), columns.shape[-1])
         made[:, :len(self._sides)] = self._sides_like(columns).slopes(columns.shape[-1])
         for at, region in enumerate(self._regions, len(self._sides)):
             region.fill(made[:, at], columns)
+        if self._kinematics is not None:
+            made, beside = made[..., :self._beside], made[..., self._beside:]
+            made[..., :state.shape[-1]] += beside @ moved
         change = made[..., -size:].clone()
         made[..., -2 * size:-size] += change
         made[..., -size:] = -change
@@ -214,7 +227,8 @@ def check(spec: ConstraintSpec, layout: Layout) -> None:
 
     :raises SettingsError: naming the constraint, what was found and what is valid.
     """
-    valid = layout.actions if spec.kind == RATE else layout.states + layout.actions
+    valid = (layout.actions if spec.kind == RATE
+             else layout.states + layout.actions + layout.places)
     for name in spec.coordinates:
         if name not in valid:
             raise SettingsError(f'constraint {spec.name!r}: coordinate {name!r} is not one of '

@@ -20,6 +20,7 @@ import torch
 from torch import nn, Tensor
 
 from hlai_control.cost import terms
+from hlai_control.cost.kinematics import Kinematics
 from hlai_control.cost.spec import CostSpec, KINDS, TermSpec
 from hlai_control.errors import SettingsError
 from hlai_control.layout import Layout
@@ -58,11 +59,14 @@ class TaskCost(nn.Module):
         """Resolve each term's coordinate and group the terms by kind."""
         super().__init__()
         self._names = tuple(term.name for term in spec.terms)
-        self.discount = spec.discount
-        columns = layout.states + layout.actions
+        self.discount, self._size = spec.discount, layout.state_size
+        self._places = places = tuple(name for name in layout.places if any(
+            term.coordinate == name for term in spec.terms))
+        self._kinematics = Kinematics(layout, places) if places else None
+        columns = layout.states + layout.actions + places
         turns = layout.angle + (False,) * (len(columns) - len(layout.angle))
         for term in spec.terms:
-            _check(term, columns, turns)
+            _check(term, layout, columns, turns)
         groups = [[term for term in spec.terms if term.kind == kind] for kind in KINDS]
         order = [term.name for group in groups for term in group]
         self._order = tuple(order.index(name) for name in self._names)
@@ -88,7 +92,7 @@ class TaskCost(nn.Module):
     def fits(self, other: 'TaskCost') -> bool:
         """Whether :meth:`take` can take another cost: as many terms of each kind, in one order."""
         own, theirs = self.state_dict(), other.state_dict()
-        return self._order == other._order and all(
+        return self._order == other._order and self._places == other._places and all(
             own[name].shape == theirs[name].shape for name in own)
 
     def take(self, other: 'TaskCost') -> None:
@@ -109,7 +113,7 @@ class TaskCost(nn.Module):
         :param action: the commands in effect at those states.
         :returns: costs per control period, each at least zero.
         """
-        parts = self._parts(torch.cat([state, action], dim=-1))
+        parts = self._parts(self._columns(state, action))
         return torch.cat(parts, dim=-1)[..., list(self._order)]
 
     def stage(self, state: Float[Tensor, '*B S'],
@@ -121,25 +125,45 @@ class TaskCost(nn.Module):
         :param action: the commands in effect at those states.
         :returns: cost per control period.
         """
-        both = torch.cat([state, action], dim=-1)
+        columns = self._columns(state, action)
         # 0 * x is 0, or NaN for NaN and inf: also coordinates without a term count.
-        return torch.cat([*self._parts(both), both * 0.0], dim=-1).sum(dim=-1)
+        return torch.cat([*self._parts(columns), columns * 0.0], dim=-1).sum(dim=-1)
+
+    def _columns(self, state: Tensor, action: Tensor) -> Tensor:
+        if self._kinematics is None:
+            return torch.cat([state, action], dim=-1)
+        return torch.cat([state, action, self._kinematics.of(state)], dim=-1)
 
     def expansion(self, state: Float[Tensor, 'B S'], action: Float[Tensor, 'B A']
                   ) -> tuple[Float[Tensor, 'B N'], Float[Tensor, 'B N N']]:
         """
         Differentiate :meth:`stage` twice: each term looks at one coordinate.
 
+        Of terms that look at frames the Hessian is Gauss and Newton's: as if frames moved
+        along straight lines.
+
         :param state: states, SI units.
         :param action: the commands in effect at those states.
         :returns: gradient and Hessian with regard to the state and then the action.
         """
-        both = torch.cat([state, action], dim=-1)
+        if self._kinematics is None:
+            slope, curve = self._bend(torch.cat([state, action], dim=-1))
+            return slope, torch.diag_embed(curve)
+        places, moved = self._kinematics.expansion(state)
+        size, beside = self._size, state.shape[-1] + action.shape[-1]
+        slope, curve = self._bend(torch.cat([state, action, places], dim=-1))
+        gradient, hessian = slope[:, :beside].clone(), torch.diag_embed(curve[:, :beside])
+        gradient[:, :size] += torch.einsum('bp,bps->bs', slope[:, beside:], moved)
+        hessian[:, :size, :size] += torch.einsum(
+            'bps,bp,bpt->bst', moved, curve[:, beside:], moved)
+        return gradient, hessian
+
+    def _bend(self, both: Tensor) -> tuple[Tensor, Tensor]:
         index, slopes, curves = zip(*self._bends(both), strict=True)
         where = torch.cat(index)
         slope = torch.zeros_like(both).index_add(1, where, torch.cat(slopes, dim=1))
         curve = torch.zeros_like(both).index_add(1, where, torch.cat(curves, dim=1))
-        return slope, torch.diag_embed(curve)
+        return slope, curve
 
     def _bends(self, both: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         # Of each kind: its coordinates, and the weighed derivatives of its terms.
@@ -189,10 +213,12 @@ class TaskCost(nn.Module):
                            terms.quadratic(x, self.saturating_goal))
 
 
-def _check(term: TermSpec, columns: tuple[str, ...], turns: tuple[bool, ...]) -> None:
+def _check(term: TermSpec, layout: Layout, columns: tuple[str, ...],
+           turns: tuple[bool, ...]) -> None:
     if term.coordinate not in columns:
+        valid = layout.states + layout.actions + layout.places
         raise SettingsError(f'term {term.name!r}: coordinate {term.coordinate!r} is not one of '
-                            f'{", ".join(columns)}')
+                            f'{", ".join(valid)}')
     if term.kind == 'quadratic' and turns[columns.index(term.coordinate)]:
         raise SettingsError(f'term {term.name!r}: {term.coordinate!r} is an angle, equal after '
                             'whole turns; use kind angle or saturating')

@@ -20,6 +20,7 @@ each term of what really happens and what became of the constraints, and says
 how long the goal has been held.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 import sys
 
@@ -33,10 +34,13 @@ from hlai_control.configurator.scheduled import Scheduled
 from hlai_control.cost.constraints import task_constraints
 from hlai_control.cost.function import TaskCost
 from hlai_control.cost.kept import Kept
+from hlai_control.cost.kinematics import Named
 from hlai_control.cost.published import PublishedCost
 from hlai_control.cost.solved import at_goal, SolvedSpec
-from hlai_control.cost.task import load_task
+from hlai_control.cost.task import load_task, TaskSpec
+from hlai_control.cost.visits import Visits
 from hlai_control.graph import APPLIED, CONFIGURATION, COST, STATE, TERMS
+from hlai_control.layout import DISTANCE_SUFFIX
 from hlai_control.learning.pairing import Joined, Pairing
 from hlai_control.learning.versions import tick_of
 from hlai_control.readings import StampGate
@@ -48,8 +52,10 @@ from hlai_control.ros.qos import FUNCTION, LATCHED, learner
 from hlai_control.ros.signals import from_message, Signal, to_message
 from hlai_control.settings import ConstraintSettings
 
-# Of the constraints, beside the terms: ``<name>/violation``.
+# Of the constraints, beside the terms: ``<name>/violation``; of the goal: ``<name>/distance``.
 VIOLATION_SUFFIX = '/violation'
+# In lockstep the next goal is told so many ticks before it counts, to reach every node.
+_AHEAD_TICKS = 20
 
 
 @dataclass(frozen=True)
@@ -77,13 +83,13 @@ class CostNode(ManagedNode):
         self._specification = self.speak(String, COST, LATCHED)
         self._terms = self.speak(JointState, TERMS, qos)
         self._version, self._tolerance = 0, read(self, ConstraintSettings).tolerance
+        self._named, self._seed, self._lockstep = Named(self._layout), run.seed, run.lockstep
         self._tasks: Scheduled[_Scheduled] = Scheduled()
         self._load(run.task, 0)
         self._take_due(0)
         self.listen(JointState, STATE, self._on_state, qos)
         self.listen(JointState, APPLIED, self._on_applied, qos)
         self.listen_always(String, CONFIGURATION, self._on_configuration, FUNCTION)
-        self._lockstep = run.lockstep
 
     def start(self) -> None:
         """Begin a new account of the motion."""
@@ -96,12 +102,29 @@ class CostNode(ManagedNode):
 
     def _load(self, task_name: str, from_ns: int) -> None:
         self._task_name = task_name
-        task = load_task(task_name, self._manifest)
+        self._visits = Visits(self._manifest, load_task(task_name, self._manifest), self._seed)
+        # Visits are counted from the first state of the task on.
+        self._visit, self._begun_ns = 0, from_ns if self._lockstep or from_ns else None
+        self._put(self._visits.task(0), from_ns)
+
+    def _put(self, task: TaskSpec, from_ns: int) -> None:
         self._version += 1
         kept = Kept(task_constraints(self._layout, task.cost), self._tolerance)
         self._tasks.put(_Scheduled(from_ns, TaskCost(self._layout, task.cost), kept, task.solved))
         self._specification.publish(String(data=PublishedCost(
             self._version, from_ns, task.cost).to_json()))
+
+    def _visit_next(self, stamp_ns: int) -> None:
+        """Tell the next goal, in lockstep before it counts, else when it does."""
+        if not (period_ns := self._visits.period_ns()):
+            return
+        if self._begun_ns is None:
+            self._begun_ns = stamp_ns
+        ahead_ns = _AHEAD_TICKS * self._manifest.period_ns if self._lockstep else 0
+        due_ns = self._begun_ns + (self._visit + 1) * period_ns
+        if stamp_ns >= due_ns - min(ahead_ns, period_ns // 2):
+            self._visit = max(self._visit + 1, (stamp_ns - self._begun_ns) // period_ns)
+            self._put(self._visits.task(self._visit), self._begun_ns + self._visit * period_ns)
 
     def _take_due(self, stamp_ns: int) -> None:
         if (task := self._tasks.advance(stamp_ns)) is not None:
@@ -132,6 +155,7 @@ class CostNode(ManagedNode):
             self._report_cost(joined)
 
     def _report_cost(self, joined: Joined) -> None:
+        self._visit_next(joined.stamp_ns)
         self._take_due(joined.stamp_ns)
         with torch.inference_mode():
             terms = self._cost.terms(torch.from_numpy(joined.next_state).float(),
@@ -139,14 +163,16 @@ class CostNode(ManagedNode):
         kept = self._kept.measure(joined)
         for name in kept.missed:
             self.diagnostics.count(f'violated: {name}')
+        state = self._named.of(joined.next_state)
         names = (*self._cost.names, 'total', 'held_s', 'hold_s',
-                 *(name + VIOLATION_SUFFIX for name in kept.names))
+                 *(name + VIOLATION_SUFFIX for name in kept.names),
+                 *(item.coordinate + DISTANCE_SUFFIX for item in self._solved.within))
         self._terms.publish(to_message(Signal(joined.stamp_ns, names, np.concatenate([
-            terms, [terms.sum(), self._hold(joined), self._solved.hold_s], kept.violations]))))
+            terms, [terms.sum(), self._hold(joined, state), self._solved.hold_s], kept.violations,
+            [item.distance(state[item.coordinate]) for item in self._solved.within]]))))
 
-    def _hold(self, joined: Joined) -> float:
+    def _hold(self, joined: Joined, state: Mapping[str, float]) -> float:
         """Return for how long the goal has been held [s], -1 outside it."""
-        state = dict(zip(self._layout.states, joined.next_state, strict=True))
         unseen_ns = joined.stamp_ns - self._accounted_ns - self._manifest.period_ns
         self._accounted_ns = joined.stamp_ns
         if unseen_ns > self._manifest.period_ns // 2:

@@ -85,6 +85,10 @@ class HoldTimer:
         self._since: float | None = None
         self.solved_at_s: float | None = None
 
+    def aim(self, spec: SolvedSpec) -> None:
+        """Go on with another goal; nobody has held it yet."""
+        self._spec, self._since = spec, None
+
     def update(self, time_s: float, state: Mapping[str, float]) -> bool:
         """
         Take the state at one moment, in order of time.

@@ -26,20 +26,15 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hlai_control.cost.constraint_spec import (
-    CONSTRAINT_KINDS,
-    ConstraintSpec,
-    KEEP_OUT,
-    LIMIT,
-    MAX_AXES,
-    RATE,
-)
+from hlai_control.cost.constraint_spec import ConstraintSpec
+from hlai_control.cost.limits import read_clearances, read_constraint, read_obstacle, speakable
 from hlai_control.cost.solved import SolvedSpec, Within
 from hlai_control.cost.spec import CostSpec, KINDS, TermSpec
 from hlai_control.documents import read_document, suggest, unique, Value
 from hlai_control.errors import SettingsError
 from hlai_control.resources import task_path
 from hlai_control.robots.manifest import RobotManifest
+from hlai_control.robots.simulation import Obstacle
 from hlai_control.settings import GROUPS
 
 MAX_WEIGHT = 1e6
@@ -49,6 +44,8 @@ MAX_CONSTRAINTS = 128
 _EXTRA = {'angle': (), 'quadratic': (), 'saturating': ('width',), 'barrier': ('limit',)}
 # What keeps people safe, what is simulated, and how nodes are started is no matter of a task.
 _ROOMS = tuple(name for name in GROUPS if name not in ('guard', 'simulation', 'configurator'))
+_REQUIRED = ('name', 'description', 'robots', 'goal', 'discount', 'terms', 'solved')
+_OPTIONAL = ('constraints', 'settings', 'visits', 'obstacles')
 _COMMON = ('name', 'kind', 'coordinate', 'weight')
 
 
@@ -66,6 +63,34 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Range:
+    """
+    Where one position may lie.
+
+    :param coordinate: its name.
+    :param low: [m or rad].
+    :param high: [m or rad].
+    """
+
+    coordinate: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class VisitSpec:
+    """
+    How the goal moves, see ``cost/visits.py``.
+
+    :param every_s: for how long each goal counts [s].
+    :param within: where positions are drawn; others stay where a simulation begins.
+    """
+
+    every_s: float
+    within: tuple[Range, ...]
+
+
+@dataclass(frozen=True)
 class TaskSpec:
     """
     One task for one robot.
@@ -78,6 +103,9 @@ class TaskSpec:
     :param cost: the terms and the discount.
     :param solved: when the task counts as solved.
     :param settings: by parameter name, in the place of their defaults.
+    :param visits: how the goal moves; None: it stays.
+    :param obstacles: that the simulated robot may touch; its plans keep clear of them by
+        constraints of ``cost``.
     """
 
     name: str
@@ -88,6 +116,8 @@ class TaskSpec:
     cost: CostSpec
     solved: SolvedSpec
     settings: tuple[tuple[str, object], ...] = ()
+    visits: VisitSpec | None = None
+    obstacles: tuple[Obstacle, ...] = ()
 
     def rooms(self, typed: Mapping[str, object]) -> dict[str, object]:
         """Return the task's settings under those that were typed, which count more."""
@@ -104,8 +134,7 @@ def load_task(name_or_path: str, manifest: RobotManifest) -> TaskSpec:
     :raises DocumentError: at the first wrong value.
     """
     path = task_path(name_or_path)
-    root = read_document(path).section(('name', 'description', 'robots', 'goal', 'discount',
-                                        'terms', 'solved'), ('constraints', 'settings'))
+    root = read_document(path).section(_REQUIRED, _OPTIONAL)
     _check_robot(root['robots'], manifest)
     goal = _goal(root['goal'], manifest)
     name = root['name'].name()
@@ -113,19 +142,40 @@ def load_task(name_or_path: str, manifest: RobotManifest) -> TaskSpec:
     terms = tuple(_term(place, goal, manifest) for place in places)
     unique(tuple(place.entries()['name'] for place in places),
            tuple(term.name for term in terms), 'term name')
-    limits = root['constraints'].items(1, MAX_CONSTRAINTS) if 'constraints' in root else ()
-    constraints = tuple(_constraint(place, manifest) for place in limits)
-    unique(tuple(place.entries()['name'] for place in limits),
-           tuple(one.name for one in constraints), 'constraint name')
+    obstacles, cleared = _obstacles(root, manifest)
     return TaskSpec(
         name=name,
         description=root['description'].text(),
         path=path,
         robot=manifest.name,
         goal=tuple(Target(key, value) for key, value in goal.items()),
-        cost=CostSpec(name, root['discount'].number(0.0, 1.0), terms, constraints),
+        cost=CostSpec(name, root['discount'].number(0.0, 1.0), terms,
+                      _constraints(root, manifest) + cleared),
         solved=_solved(root['solved'], goal, manifest),
-        settings=_settings(root['settings']) if 'settings' in root else ())
+        settings=_settings(root['settings']) if 'settings' in root else (),
+        visits=_visits(root['visits'], manifest) if 'visits' in root else None,
+        obstacles=obstacles)
+
+
+def _constraints(root: Mapping[str, Value],
+                 manifest: RobotManifest) -> tuple[ConstraintSpec, ...]:
+    places = root['constraints'].items(1, MAX_CONSTRAINTS) if 'constraints' in root else ()
+    found = tuple(read_constraint(place, manifest) for place in places)
+    unique(tuple(place.entries()['name'] for place in places),
+           tuple(one.name for one in found), 'constraint name')
+    return found
+
+
+def _obstacles(root: Mapping[str, Value], manifest: RobotManifest
+               ) -> tuple[tuple[Obstacle, ...], tuple[ConstraintSpec, ...]]:
+    """Return the obstacles, and the constraints that keep clear of them."""
+    places = root['obstacles'].items(1, MAX_CONSTRAINTS) if 'obstacles' in root else ()
+    found = tuple(read_obstacle(place) for place in places)
+    unique(tuple(place.entries()['name'] for place in places),
+           tuple(one.name for one in found), 'obstacle name')
+    return found, tuple(
+        one for place, obstacle in zip(places, found, strict=True)
+        for one in read_clearances(place.entries()['clear'], obstacle, manifest))
 
 
 def _settings(value: Value) -> tuple[tuple[str, object], ...]:
@@ -161,11 +211,11 @@ def _check_robot(value: Value, manifest: RobotManifest) -> None:
 
 
 def _goal(value: Value, manifest: RobotManifest) -> dict[str, float]:
-    states = manifest.layout.states
+    valid = manifest.layout.states + manifest.layout.places
     goal = {}
     for key, item in value.entries().items():
-        if key not in states:
-            raise item.error(suggest(key, states), f'unknown coordinate {key!r}')
+        if key not in valid:
+            raise item.error(suggest(key, valid), f'unknown coordinate {key!r}')
         low, high = _range(key, manifest)
         goal[key] = item.number(low, high)
     return goal
@@ -180,12 +230,27 @@ def _range(name: str, manifest: RobotManifest) -> tuple[float, float]:
     return -math.inf, math.inf
 
 
+def _visits(value: Value, manifest: RobotManifest) -> VisitSpec:
+    fields = value.section(('every_s', 'within'))
+    known = {item.name: item for item in manifest.coordinates}
+    ranges = []
+    for key, item in fields['within'].entries().items():
+        if key not in known:
+            raise item.error(suggest(key, tuple(known)), f'unknown position {key!r}')
+        low, high = (end.number(known[key].low, known[key].high) for end in item.items(2, 2))
+        if low >= high:
+            raise item.error('the least position, then a greater one', f'[{low:g}, {high:g}]')
+        ranges.append(Range(key, low, high))
+    if not ranges:
+        raise fields['within'].error('one or more positions, "name: [least, greatest]"')
+    return VisitSpec(fields['every_s'].number(above=0.0, high=86400.0), tuple(ranges))
+
+
 def _term(value: Value, goal: dict[str, float], manifest: RobotManifest) -> TermSpec:
     # The kind decides which fields are valid, so it is read before the rest.
     kind = value.section(_COMMON, ('width', 'limit'))['kind'].choice(KINDS)
     fields = value.section(_COMMON + _EXTRA[kind])
-    layout = manifest.layout
-    coordinate = fields['coordinate'].choice(layout.states + layout.actions)
+    coordinate = fields['coordinate'].choice(speakable(manifest))
     angles = tuple(item.name for item in manifest.coordinates if item.kind == 'angle')
     if kind == 'angle' and coordinate not in angles:
         raise fields['coordinate'].error(f'for the kind angle, one of {", ".join(angles)}')
@@ -201,49 +266,10 @@ def _term(value: Value, goal: dict[str, float], manifest: RobotManifest) -> Term
 
 def _check_goal(value: Value, coordinate: str, goal: dict[str, float],
                 manifest: RobotManifest) -> None:
-    if coordinate in manifest.layout.positions and coordinate not in goal:
+    layout = manifest.layout
+    if coordinate in layout.positions + layout.places and coordinate not in goal:
         raise value.error('a position that the goal names, '
                           + suggest(coordinate, tuple(goal)), f'{coordinate!r} without a goal')
-
-
-def _constraint(value: Value, manifest: RobotManifest) -> ConstraintSpec:
-    optional = ('coordinate', 'coordinates', 'low', 'high', 'centre', 'radius', 'limit')
-    kind = value.section(('name', 'kind'), optional)['kind'].choice(CONSTRAINT_KINDS)
-    return {LIMIT: _limit, KEEP_OUT: _keep_out, RATE: _rate}[kind](value, manifest)
-
-
-def _limit(value: Value, manifest: RobotManifest) -> ConstraintSpec:
-    fields = value.section(('name', 'kind', 'coordinate'), ('low', 'high'))
-    layout = manifest.layout
-    name = fields['coordinate'].choice(layout.states + layout.actions)
-    low, high = (fields[side].number() if side in fields else None for side in ('low', 'high'))
-    is_angle = name in layout.positions and layout.angle[layout.positions.index(name)]
-    if low is None and high is None or is_angle and (low is None or high is None):
-        raise value.error('low, high or both; both for an angle, which has no far end',
-                          'a limit without them')
-    if low is not None and high is not None:
-        fields['high'].number(above=low)
-        if is_angle and high - low >= 2.0 * math.pi:
-            raise fields['high'].error(f'less than 2 pi above low = {low:g}')
-    return ConstraintSpec(fields['name'].name(), LIMIT, (name,), low, high)
-
-
-def _keep_out(value: Value, manifest: RobotManifest) -> ConstraintSpec:
-    fields = value.section(('name', 'kind', 'coordinates', 'centre', 'radius'))
-    layout = manifest.layout
-    places = fields['coordinates'].items(1, MAX_AXES)
-    names = tuple(place.choice(layout.states + layout.actions) for place in places)
-    unique(places, names, 'coordinate')
-    centre = tuple(place.number() for place in fields['centre'].items(len(names), len(names)))
-    return ConstraintSpec(fields['name'].name(), KEEP_OUT, names, centre=centre,
-                          radius=fields['radius'].number(above=0.0))
-
-
-def _rate(value: Value, manifest: RobotManifest) -> ConstraintSpec:
-    fields = value.section(('name', 'kind', 'coordinate', 'limit'))
-    name = fields['coordinate'].choice(manifest.layout.actions)
-    return ConstraintSpec(fields['name'].name(), RATE, (name,),
-                          limit=fields['limit'].number(above=0.0))
 
 
 def _solved(value: Value, goal: dict[str, float], manifest: RobotManifest) -> SolvedSpec:
@@ -252,8 +278,9 @@ def _solved(value: Value, goal: dict[str, float], manifest: RobotManifest) -> So
     angles = {item.name for item in manifest.coordinates if item.kind == 'angle'}
     within = []
     for key, item in fields['within'].entries().items():
-        if key not in layout.states:
-            raise item.error(suggest(key, layout.states), f'unknown coordinate {key!r}')
+        if key not in layout.states + layout.places:
+            raise item.error(suggest(key, layout.states + layout.places),
+                             f'unknown coordinate {key!r}')
         _check_goal(item, key, goal, manifest)
         within.append(Within(coordinate=key, tolerance=item.number(above=0.0),
                              goal=goal.get(key, 0.0), is_angle=key in angles))

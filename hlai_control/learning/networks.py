@@ -55,7 +55,7 @@ class MirrorTrunk(nn.Module):
 
         def draw(rows: int, fan_in: int) -> nn.Parameter:
             uniform = torch.rand(members, rows, width, generator=generator)
-            return nn.Parameter((2.0 * uniform - 1.0) * (gain * fan_in ** -0.5))
+            return nn.Parameter((2.0 * uniform - 1.0) * (gain * max(1, fan_in) ** -0.5))
 
         self.w1, self.b1 = draw(inputs, inputs), draw(1, inputs)
         self.w2, self.b2 = draw(full, full), draw(1, full)

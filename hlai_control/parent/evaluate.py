@@ -243,7 +243,7 @@ def _baselines(manifest: RobotManifest, task: TaskSpec, settings: EvalSettings,
         found[name] = []
         for seed in settings.wanted():
             interrupt.check()
-            found[name].append(trial(manifest, task.solved, make, seed, settings.timeout_s))
+            found[name].append(trial(manifest, task, make, seed, settings.timeout_s))
             progress.advance(bar)
     return found
 

@@ -23,7 +23,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hlai_control.cost.task import TaskSpec
-from hlai_control.graph import ANTICIPATED, STATE, SURPRISE, TERMS, TIMING
+from hlai_control.graph import ANTICIPATED, SURPRISE, TERMS, TIMING
+from hlai_control.layout import DISTANCE_SUFFIX
 from hlai_control.parent.summary import latency
 from hlai_control.ros.observer import Observer
 
@@ -34,10 +35,10 @@ EVENTS_SHOWN = 5
 RECENT = 1000
 
 
-def errors_to_goal(task: TaskSpec, state: dict[str, float]) -> dict[str, float]:
+def errors_to_goal(terms: dict[str, float]) -> dict[str, float]:
     """Return the distance of each coordinate that counts from its goal, angles wrapped."""
-    return {item.coordinate: item.distance(state[item.coordinate])
-            for item in task.solved.within if item.coordinate in state}
+    return {name.removesuffix(DISTANCE_SUFFIX): value for name, value in terms.items()
+            if name.endswith(DISTANCE_SUFFIX)}
 
 
 class Screen:
@@ -88,7 +89,7 @@ class Screen:
         if motion.first_ns is None:
             return (('phase', f'{self._observer.phase}: {self._observer.reason}'),)
         terms, timing = newest.get(TERMS, {}), newest.get(TIMING, {})
-        errors = errors_to_goal(self._task, newest.get(STATE, {}))
+        errors = errors_to_goal(terms)
         # A run may last for days; the screen must not take longer to draw for it.
         recent, late = latency(motion.latencies[-RECENT:]), timing.get('late', 0.0)
         skipped = timing.get('skipped', 0.0)

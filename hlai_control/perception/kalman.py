@@ -44,6 +44,9 @@ class KalmanEstimator:
     differences of consecutive means are true motions. Only the innovation is
     wrapped to -pi .. pi. Belief is kept in float64 and handed out as float32.
 
+    Rates of a base that drives come and go in its own frame; in between they
+    are those of its places, with the noise of either way.
+
     :param layout: coordinates and the noise of their sensors.
     :param settings: expected accelerations.
     """
@@ -51,7 +54,7 @@ class KalmanEstimator:
     def __init__(self, layout: Layout, settings: PerceptionSettings) -> None:
         """Precompute the motion of one control period."""
         count, dt = len(layout.positions), layout.period_s
-        self._count = count
+        self._count, self._heading = count, layout.heading
         self._angle = torch.tensor(layout.angle + (False,) * count)
         self._noise = torch.tensor(layout.noise_std, dtype=torch.float64).square()
         self._move = torch.tensor([[1.0, dt], [0.0, 1.0]], dtype=torch.float64)
@@ -84,9 +87,25 @@ class KalmanEstimator:
         values = measured.to(torch.float64).reshape(2, self._count)
         noise = self._noise.reshape(2, self._count)
         angle = self._angle.reshape(2, self._count)
+        if self._heading:
+            values = self._turned(values, 1.0)
         for part in (0, 1):
             self._fold(part, values[part], noise[part], angle[part])
         return self._estimate()
+
+    def _turned(self, values: Float[Tensor, '2 n'], sense: float) -> Float[Tensor, '2 n']:
+        """
+        Turn a base's rates by its yaw.
+
+        :param sense: 1: from its own frame into that of its places; -1: back.
+        """
+        x, y, yaw = self._heading
+        angle = values[0, yaw] if torch.isfinite(values[0, yaw]) else self._mean[yaw, 0]
+        cosine, sine = torch.cos(angle), sense * torch.sin(angle)
+        turned = values.clone()
+        turned[1, x] = cosine * values[1, x] - sine * values[1, y]
+        turned[1, y] = sine * values[1, x] + cosine * values[1, y]
+        return turned
 
     def _fold(self, part: int, value: Tensor, noise: Tensor, angle: Tensor) -> None:
         innovation = value - self._mean[:, part]
@@ -107,5 +126,6 @@ class KalmanEstimator:
 
     def _estimate(self) -> Estimate:
         variance = torch.diagonal(self._covariance, dim1=-2, dim2=-1)
-        return Estimate(mean=self._mean.T.reshape(-1).float(),
+        mean = self._turned(self._mean.T, -1.0) if self._heading else self._mean.T
+        return Estimate(mean=mean.reshape(-1).float(),
                         std=variance.T.reshape(-1).sqrt().float())

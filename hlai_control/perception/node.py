@@ -45,6 +45,7 @@ from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.functions import unpack, WORLD_MODEL_KIND
 from hlai_control.ros.joint_states import JointReader
 from hlai_control.ros.lifecycle import ManagedNode
+from hlai_control.ros.odometry import hear_robot
 from hlai_control.ros.parameters import read, Run
 from hlai_control.ros.process import raise_priority
 from hlai_control.ros.process import run as run_node
@@ -94,8 +95,7 @@ class PerceptionNode(ManagedNode):
         self._publisher = self.speak(JointState, STATE, learner(rate_hz))
         # The barrier must not lose a measurement; real sensors may be best effort.
         qos = learner(rate_hz) if run.lockstep else SENSOR
-        self.listen(JointState, 'joint_states', self._on_joint_states, qos,
-                    self._manifest.topics.joint_states)
+        hear_robot(self.listen, self._manifest, self._on_joint_states, qos)
         self.listen(JointState, APPLIED, self._on_applied, learner(rate_hz))
         self.listen_always(UInt8MultiArray, WORLD_MODEL, self._on_world_model, FUNCTION)
         self.diagnostics.fact('priority', 'lockstep' if run.lockstep else raise_priority(RANK))

@@ -20,13 +20,16 @@ The classical one knows the plant; ours never does. Numpy only.
 
 from collections.abc import Callable, Sequence
 from math import cos, sin, sqrt
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hlai_control.cost.task import TaskSpec
+from hlai_control.robots.circulating import Circulating
 from hlai_control.robots.double_pole import FollowedSwingUp
 from hlai_control.robots.manifest import RobotManifest
+from hlai_control.robots.resolved_rate import ResolvedRate
 
 Vector = NDArray[np.float64]
 
@@ -41,6 +44,14 @@ class Controller(Protocol):
         :param state: S values, positions then rates, as measured.
         :returns: A values within the limits.
         """
+
+
+@runtime_checkable
+class Aimed(Protocol):
+    """A controller that is told its goal."""
+
+    def aim(self, task: TaskSpec) -> None:
+        """Take a goal, at first and whenever it moves."""
 
 
 class DoNothing:
@@ -232,7 +243,10 @@ CLASSICAL: dict[tuple[str, str], Make] = {('cartpole', 'swingup'): EnergySwingUp
                                           ('double_cartpole_50hz', 'double_swingup'):
                                               FollowedSwingUp,
                                           ('pendulum', 'pendulum_swingup'): RodSwingUp,
-                                          ('pendulum_gym', 'pendulum_gym'): RodSwingUp}
+                                          ('pendulum_gym', 'pendulum_gym'): RodSwingUp,
+                                          ('panda', 'panda_reach'): ResolvedRate,
+                                          ('panda', 'panda_past'): ResolvedRate,
+                                          ('husky', 'husky_drive'): Circulating}
 
 
 def rows(robot: str, task: str) -> Sequence[tuple[str, Make]]:

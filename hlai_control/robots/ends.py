@@ -40,16 +40,17 @@ class Ends:
     """
     Keeps commands to what leaves room to stop.
 
-    Coordinates without ``braking`` and actuators that take positions are left alone.
+    Coordinates without ``braking``, actuators that take positions and axes of a twist are
+    left alone.
 
     :param manifest: its ranges, delay, and what its actuators declare.
     """
 
     def __init__(self, manifest: RobotManifest) -> None:
         """Lay out what is declared, one per actuator."""
-        of = [next(item for item in manifest.coordinates if item.joint == actuator.joint)
-              for actuator in manifest.actuators]
-        declared = [item.braking for item in of]
+        of = [manifest.coordinates[at] for at in manifest.driven]
+        declared = [item.braking if at >= 0 else None
+                    for item, at in zip(of, manifest.driven, strict=True)]
         self._ends = np.array([item.low for item in of]), np.array([item.high for item in of])
         self._least = np.array([item.low for item in manifest.actuators])
         self._most = np.array([item.high for item in manifest.actuators])

@@ -125,8 +125,9 @@ class Guard:
         self._high = np.array([item.high for item in manifest.actuators])
         self._rate = np.array([item.rate_limit for item in manifest.actuators])
         self._finite_rate = np.where(np.isinf(self._rate), 0.0, self._rate)
-        self._joint = [manifest.joints.index(item.joint) for item in manifest.actuators]
+        self._joint = list(manifest.driven)
         self._free = [i for i in range(len(manifest.joints)) if i not in self._joint]
+        self._has_joint = np.array(self._joint) >= 0  # an axis of a twist has none
         self._is_position = np.array([item.interface == 'position'
                                       for item in manifest.actuators])
         self._hold = manifest.safe_command == 'hold'
@@ -222,7 +223,8 @@ class Guard:
         place = np.array(measured.position, dtype=np.float64)[self._joint]
         speed = np.array(measured.velocity, dtype=np.float64)[self._joint]
         # A position command has its own limits, and cannot push: nothing to block.
-        place, speed = (np.where(self._is_position, np.nan, item) for item in (place, speed))
+        place, speed = (np.where(self._is_position | ~self._has_joint, np.nan, item)
+                        for item in (place, speed))
         low, high, fast = (item[self._joint]
                            for item in (self._place_low, self._place_high, self._speed))
         # What time has not passed may not be used up: 0 if the clock says nonsense.

@@ -47,6 +47,7 @@ from hlai_control.ros.diagnostics import Diagnostics
 from hlai_control.ros.freshness import Freshness
 from hlai_control.ros.guard_log import GuardLog
 from hlai_control.ros.joint_states import JointReader
+from hlai_control.ros.odometry import hear_robot
 from hlai_control.ros.parameters import declare, declare_run, read, read_run
 from hlai_control.ros.peers import Peers
 from hlai_control.ros.process import raise_priority
@@ -112,9 +113,8 @@ class GuardNode(Node):
         rate_hz = 1.0 / self._layout.period_s
         self._hardware = Hardware(self, self.peers, self._manifest)
         self._applied = self.peers.speak(JointState, APPLIED, learner(rate_hz))
-        self.peers.listen(JointState, 'joint_states', self._on_joint_states,
-                          learner(rate_hz) if self._run.lockstep else SENSOR,
-                          self._manifest.topics.joint_states)
+        hear_robot(self.peers.listen, self._manifest, self._on_joint_states,
+                   learner(rate_hz) if self._run.lockstep else SENSOR)
         self.peers.listen(JointState, COMMAND, self._on_command, CONTROL)
         self.create_service(Trigger, '~/estop', self._on_estop)
         self.create_service(Trigger, '~/release', self._on_release)

@@ -32,6 +32,7 @@ from hlai_control.documents import Value
 
 Vector = NDArray[np.float64]
 KINDS = ('forward', 'joint_state', 'joint_trajectory')
+TWIST_KINDS = ('twist_stamped', 'twist')
 END_VELOCITIES = ('zero', 'accepted')
 # A reference may be ahead of the joint by what the joint goes in so many points' times.
 _AHEAD = 3.0
@@ -39,11 +40,12 @@ _AHEAD = 3.0
 
 @dataclass(frozen=True)
 class Topics:
-    """Names of the topics that the robot's own drivers use."""
+    """Names of the topics that the robot's own drivers use; empty: it has none."""
 
     joint_states: str
     command: str
     robot_description: str
+    odometry: str = ''
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Controller:
     """
     What listens to the commands.
 
-    :param kind: ``forward``, ``joint_state`` or ``joint_trajectory``.
+    :param kind: ``forward``, ``joint_state`` or ``joint_trajectory``; of a mobile base
+        ``twist_stamped`` or ``twist``.
     :param time_from_start_s: when a trajectory's one point is reached; after it the
         controller holds, whoever is dead [s].
     :param end_velocity: whether the controller accepts that this point is passed with
@@ -63,13 +66,15 @@ class Controller:
     end_velocity: bool = False
 
 
-def read_topics(value: Value) -> Topics:
+def read_topics(value: Value, has_base: bool) -> Topics:
     """
     Read a manifest's entry ``topics``.
 
+    :param has_base: whether odometry tells of some coordinates.
     :raises DocumentError: naming what is wrong and what is valid.
     """
-    fields = value.section(('joint_states', 'command', 'robot_description'))
+    fields = value.section(('joint_states', 'command', 'robot_description',
+                            *(('odometry',) if has_base else ())))
     return Topics(**{key: _topic(item) for key, item in fields.items()})
 
 
@@ -90,6 +95,8 @@ def read_controller(value: Value, interfaces: Sequence[str], period_s: float) ->
     :param period_s: the control period.
     :raises DocumentError: naming what is wrong and what is valid.
     """
+    if 'twist' in interfaces:
+        return Controller(value.section(('kind',))['kind'].choice(TWIST_KINDS))
     fields = value.section(('kind',), ('time_from_start_s', 'end_velocity'))
     kind = fields['kind'].choice(KINDS)
     if kind != 'forward' and len(set(interfaces)) > 1:
@@ -102,6 +109,11 @@ def read_controller(value: Value, interfaces: Sequence[str], period_s: float) ->
     fields = value.section(('kind', 'time_from_start_s', 'end_velocity'))
     return Controller(kind, fields['time_from_start_s'].number(period_s, 60.0),
                       fields['end_velocity'].choice(END_VELOCITIES) == 'accepted')
+
+
+def standard_controller(interfaces: Sequence[str]) -> Controller:
+    """Return what listens to the commands of a manifest that does not say."""
+    return Controller(TWIST_KINDS[0] if 'twist' in interfaces else KINDS[0])
 
 
 @dataclass(frozen=True)

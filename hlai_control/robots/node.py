@@ -26,6 +26,7 @@ import sys
 import time
 from typing import Any
 
+from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -36,6 +37,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from hlai_control.cost.task import load_task
 from hlai_control.errors import SettingsError, SignalError
 from hlai_control.graph import APPLIED
 from hlai_control.robots.driver import Driver
@@ -44,6 +46,7 @@ from hlai_control.robots.manifest import load_robot
 from hlai_control.robots.realtime import RealtimeDriver
 from hlai_control.robots.simulator import Simulator
 from hlai_control.ros.diagnostics import Diagnostics, ERROR, OK
+from hlai_control.ros.odometry import as_odometry
 from hlai_control.ros.parameters import declare, declare_run, read, read_run
 from hlai_control.ros.peers import Peers
 from hlai_control.ros.process import raise_priority
@@ -74,7 +77,8 @@ class RobotNode(Node):
         self._actions = self._manifest.layout.actions
         self._wire = make_wire(self._manifest)
         self._places = list(self._manifest.simulation.initial)
-        self._simulator = Simulator(self._manifest, self._run.seed)
+        self._simulator = Simulator(self._manifest, self._run.seed, load_task(
+            self._run.task, self._manifest).obstacles)
         self._driver: Driver = (
             LockstepDriver(self._simulator, self._manifest.period_ns, self._tell)
             if self._run.lockstep else
@@ -99,8 +103,11 @@ class RobotNode(Node):
         topics = self._manifest.topics
         qos = learner(1.0 / self._manifest.period_s)
         self.peers = Peers(self, self.diagnostics)
-        self._joint_states = self.peers.speak(JointState, 'joint_states', qos,
-                                              topics.joint_states)
+        self._joint_states = (self.peers.speak(JointState, 'joint_states', qos,
+                                               topics.joint_states)
+                              if self._simulator.jointed else None)
+        self._odometry = (self.peers.speak(Odometry, 'odometry', qos, topics.odometry)
+                          if topics.odometry else None)
         self._clock_topic = self.peers.speak(ClockMessage, '/clock', VIEW)
         self._description = self.peers.speak(String, 'robot_description', LATCHED,
                                              topics.robot_description)
@@ -144,13 +151,21 @@ class RobotNode(Node):
         """Publish the present measurement, and the clock with it."""
         measured = self._simulator.measure()
         self._places = measured.true_position.tolist()
-        message = JointState(name=list(self._manifest.joints))
+        joints, base = self._simulator.jointed, self._simulator.based
+        message = JointState(name=[self._manifest.joints[at] for at in joints])
         message.header.stamp = ns_to_stamp(stamp_ns)
-        message.position = array('d', measured.position.tobytes())
-        message.velocity = array('d', measured.velocity.tobytes())
-        message.effort = array('d', measured.effort.tobytes())
+        message.position = array('d', measured.position[joints].tobytes())
+        message.velocity = array('d', measured.velocity[joints].tobytes())
+        message.effort = array('d', measured.effort[joints].tobytes())
+        if self._odometry is not None:
+            self._odometry.publish(as_odometry(
+                message.header.stamp, measured.position[base].tolist(),
+                measured.velocity[base].tolist()))
         self._clock_topic.publish(ClockMessage(clock=ns_to_stamp(stamp_ns)))
-        self._joint_states.publish(message)
+        if self._joint_states is not None:
+            self._joint_states.publish(message)
+        for name in self._simulator.touched:
+            self.diagnostics.count(f'touched: {name}')
         self._told_at_s = time.monotonic()
         self._told += 1
 

@@ -35,9 +35,13 @@ import pybullet
 from hlai_control.errors import SettingsError, SignalError
 from hlai_control.robots.faults import SensorFaults
 from hlai_control.robots.manifest import MAX_DELAY_TICKS, RobotManifest
+from hlai_control.robots.parts import ODOMETRY, PARTS, TWIST
+from hlai_control.robots.simulation import Obstacle
+from hlai_control.robots.wheels import Wheels
 
 # Motors on axes that nearly coincide, such as an arm's first and third, settle slowly.
 SOLVER_ITERATIONS = 500
+_POST_M = 1.0  # height of obstacles that stand on the ground
 Vector = NDArray[np.float64]
 
 
@@ -67,11 +71,16 @@ class Simulator:
 
     :param manifest: the robot.
     :param seed: of the sensor noise, any integer.
+    :param obstacles: that stand around it.
+
+    ``jointed`` and ``based`` are the indices of the coordinates that joints are, and of x, y
+    and yaw of a base.
     """
 
-    def __init__(self, manifest: RobotManifest, seed: int) -> None:
+    def __init__(self, manifest: RobotManifest, seed: int,
+                 obstacles: Sequence[Obstacle] = ()) -> None:
         """Load the model and rest at the initial position."""
-        self._manifest = manifest
+        self._manifest, self._obstacles = manifest, tuple(obstacles)
         self._client = pybullet.connect(pybullet.DIRECT)
         if self._client < 0:
             raise SettingsError('PyBullet has no client left; close simulators no longer used')
@@ -79,6 +88,10 @@ class Simulator:
         self._noise_scale, self._friction_scale, self._payload_kg = 1.0, 1.0, 0.0
         self._std = np.array(manifest.layout.noise_std)
         self.sensors = SensorFaults(manifest.layout)
+        self.jointed = [at for at, item in enumerate(manifest.coordinates) if not item.of_base]
+        based = {item.joint.removeprefix(ODOMETRY): at
+                 for at, item in enumerate(manifest.coordinates) if item.of_base}
+        self.based = [based[part] for part in PARTS if part in based]
         self._low = np.array([item.low for item in manifest.actuators])
         self._high = np.array([item.high for item in manifest.actuators])
         self.reset(seed)
@@ -106,8 +119,10 @@ class Simulator:
         self._random = np.random.default_rng(int.from_bytes(digest[:16], 'big'))
         self._commands: deque[Vector] = deque(maxlen=MAX_DELAY_TICKS + 1)
         self._load()
-        for joint, place in zip(self._joints, places, strict=True):
+        for joint, place in zip(self._joints, places[self.jointed], strict=True):
             pybullet.resetJointState(self._body, joint, place, 0.0, physicsClientId=self._client)
+        if self._wheels is not None:
+            self._wheels.place(*places[self.based])
         self._measurement = self._sense(np.zeros(len(self._manifest.actuators)))
 
     def step(self, command: Sequence[float] | Vector) -> None:
@@ -132,6 +147,13 @@ class Simulator:
             self._drive(acting)
             pybullet.stepSimulation(physicsClientId=self._client)
         self._measurement = self._sense(acting)
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """Names of the obstacles that the robot touches at this tick."""
+        return tuple(item.name for item, body in zip(self._obstacles, self._standing, strict=True)
+                     if pybullet.getContactPoints(self._body, body,
+                                                  physicsClientId=self._client))
 
     def measure(self) -> Measurement:
         """Return the measurement of this tick; asking twice gives the same."""
@@ -187,36 +209,42 @@ class Simulator:
             deterministicOverlappingPairs=1, numSolverIterations=SOLVER_ITERATIONS,
             physicsClientId=self._client)
         self._body = pybullet.loadURDF(
-            str(simulation.urdf), useFixedBase=True, physicsClientId=self._client,
-            flags=pybullet.URDF_USE_INERTIA_FROM_FILE)
+            str(simulation.urdf), useFixedBase=simulation.base is None,
+            flags=pybullet.URDF_USE_INERTIA_FROM_FILE, physicsClientId=self._client)
         count = pybullet.getNumJoints(self._body, physicsClientId=self._client)
         infos = [pybullet.getJointInfo(self._body, joint, physicsClientId=self._client)
                  for joint in range(count)]
         index = {info[1].decode(): joint for joint, info in enumerate(infos)}
-        self._joints = [index[name] for name in self._manifest.joints]
-        self._actuated = [index[item.joint] for item in self._manifest.actuators]
+        self._joints = [index[self._manifest.joints[at]] for at in self.jointed]
+        self._actuated = [index[item.joint] for item in self._manifest.actuators
+                          if item.interface != 'twist']
+        self._wheels = None if simulation.base is None else Wheels(
+            self._client, self._body, simulation.base, index)
         self._strength = [infos[joint][10] for joint in self._actuated]
         lag_s, step_s = simulation.velocity_lag_s, self._manifest.period_s / simulation.substeps
         # Share of the speed error that a velocity motor takes away in one physics step.
         self._velocity_gain = 1.0 if lag_s is None else min(1.0, step_s / lag_s)
         self._links = [pybullet.getDynamicsInfo(self._body, link, physicsClientId=self._client)
                        for link in range(count)]
-        for joint in range(count):  # Bullet's default motors hold every joint
+        for joint in self._joints:  # Bullet's default motors hold every joint, others for good
             pybullet.setJointMotorControl2(self._body, joint, pybullet.VELOCITY_CONTROL,
                                            force=0.0, physicsClientId=self._client)
         self._set_dynamics()
+        self._standing = [_stand(item, self._client) for item in self._obstacles]
 
     def _set_dynamics(self) -> None:
         for link in range(-1, len(self._links)):
             pybullet.changeDynamics(self._body, link, linearDamping=0.0, angularDamping=0.0,
                                     physicsClientId=self._client)
         damping = dict(self._manifest.simulation.joint_damping)
-        for joint, name in zip(self._joints, self._manifest.joints, strict=True):
+        top_speed = dict(self._manifest.simulation.top_speed)
+        for joint, at in zip(self._joints, self.jointed, strict=True):
+            name = self._manifest.joints[at]
             pybullet.changeDynamics(self._body, joint, physicsClientId=self._client,
                                     jointDamping=damping[name] * self._friction_scale)
-        for name, speed in self._manifest.simulation.top_speed:
-            pybullet.changeDynamics(self._body, self._joints[self._manifest.joints.index(name)],
-                                    maxJointVelocity=speed, physicsClientId=self._client)
+            if name in top_speed:
+                pybullet.changeDynamics(self._body, joint, maxJointVelocity=top_speed[name],
+                                        physicsClientId=self._client)
         mass, inertia = self._links[-1][0], self._links[-1][2]
         last = len(self._links) - 1
         pybullet.changeDynamics(self._body, last, mass=mass + self._payload_kg,
@@ -230,6 +258,13 @@ class Simulator:
         return np.zeros_like(self._low)
 
     def _drive(self, acting: Vector) -> None:
+        if self._wheels is not None:
+            manifest = self._manifest
+            said = {item.joint.removeprefix(TWIST): value for item, value in zip(
+                manifest.actuators, acting, strict=True)}
+            self._wheels.drive(said.get('linear.x', 0.0), said.get('angular.z', 0.0),
+                               manifest.period_s / manifest.simulation.substeps)
+            return
         for joint, item, value, strength in zip(self._actuated, self._manifest.actuators,
                                                 acting, self._strength, strict=True):
             common = {'bodyUniqueId': self._body, 'jointIndex': joint,
@@ -253,17 +288,35 @@ class Simulator:
         return now + self._velocity_gain * (speed - now)
 
     def _sense(self, acting: Vector) -> Measurement:
-        states = pybullet.getJointStates(self._body, self._joints, physicsClientId=self._client)
-        position = np.array([state[0] for state in states])
-        velocity = np.array([state[1] for state in states])
+        states = pybullet.getJointStates(  # None of no joints
+            self._body, self._joints, physicsClientId=self._client) or ()
+        position, velocity = (np.zeros(len(self._manifest.coordinates)) for _ in range(2))
+        position[self.jointed] = [state[0] for state in states]
+        velocity[self.jointed] = [state[1] for state in states]
+        if self._wheels is not None:
+            place, rate = self._wheels.sense()
+            position[self.based], velocity[self.based] = place, rate
         # Drawn whatever the scale, so that a change of scale leaves the sequence alone.
         noise = self._random.standard_normal(self._std.shape) * self._std * self._noise_scale
         effort = np.zeros_like(position)
-        for item, value in zip(self._manifest.actuators, acting, strict=True):
-            effort[self._manifest.joints.index(item.joint)] = value
+        for at, value in zip(self._manifest.driven, acting, strict=True):
+            if at >= 0:
+                effort[at] = value
         count = len(position)
         readings = self.sensors.readings(np.concatenate([position, velocity]) + noise)
         return Measurement(readings[:count], readings[count:], position, velocity, effort)
+
+
+def _stand(obstacle: Obstacle, client: int) -> int:
+    """Put an obstacle into a simulation."""
+    ball = len(obstacle.centre) == 3
+    size = {'radius': obstacle.radius} | ({} if ball else {'height': _POST_M})
+    shape = pybullet.createCollisionShape(
+        pybullet.GEOM_SPHERE if ball else pybullet.GEOM_CYLINDER, physicsClientId=client, **size)
+    body: int = pybullet.createMultiBody(
+        0.0, shape, basePosition=obstacle.centre if ball else [*obstacle.centre, 0.5 * _POST_M],
+        physicsClientId=client)
+    return body
 
 
 def _at_least_zero(name: str, value: float) -> float:

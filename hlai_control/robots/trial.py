@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hlai_control.cost.solved import HoldTimer, SolvedSpec
-from hlai_control.robots.classical import Make
+from hlai_control.cost.solved import HoldTimer
+from hlai_control.cost.task import TaskSpec
+from hlai_control.robots.classical import Aimed, Make
 from hlai_control.robots.manifest import RobotManifest
 
 
@@ -40,25 +41,32 @@ class Trial:
     wall_s: float
 
 
-def trial(manifest: RobotManifest, solved: SolvedSpec, make: Make, seed: int,
+def trial(manifest: RobotManifest, task: TaskSpec, make: Make, seed: int,
           timeout_s: float) -> Trial:
     """
     Run one controller from the initial state until solved, or the time is up.
 
     Same plant, delay, noise and limits as the graph's robot in lockstep.
     """
+    # It needs torch, which the command line does not load before it is needed.
+    from hlai_control.cost.visits import Visits
+
     # PyBullet announces itself on stderr: not before it is needed.
     from hlai_control.robots.simulator import Simulator
-    simulator = Simulator(manifest, seed)
-    controller, timer = make(manifest, seed), HoldTimer(solved)
-    states = manifest.layout.states
+    visits = Visits(manifest, task, seed)
+    simulator = Simulator(manifest, seed, task.obstacles)
+    controller, timer = make(manifest, seed), HoldTimer(task.solved)
     ticks = round(timeout_s / manifest.period_s)
     try:
         for tick in range(ticks + 1):
+            if (now := visits.begun(tick)) is not None:
+                timer.aim(now.solved)
+                if isinstance(controller, Aimed):
+                    controller.aim(now)
             measured = simulator.measure()
             state = np.concatenate([measured.position, measured.velocity])
             now_s = tick * manifest.period_s
-            if timer.update(now_s, dict(zip(states, state, strict=True))):
+            if timer.update(now_s, visits.named.of(state)):
                 return Trial(seed, timer.solved_at_s, now_s, 0.0)
             simulator.step(controller.act(state))
     finally:

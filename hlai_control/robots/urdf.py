@@ -15,12 +15,30 @@
 
 """The little that a manifest needs to know of its URDF: which joints move, and how."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
 from hlai_control.documents import MAX_BYTES, suggest, Value
 
+# Models that PyBullet brings along are found there, so that nobody needs a copy.
+_BROUGHT = 'pybullet_data'
 _TYPES = {'linear': ('prismatic',), 'angle': ('continuous', 'revolute')}
+
+
+def model_path(text: str, folder: Path) -> Path:
+    """
+    Find a model file.
+
+    :param text: its path, relative to the manifest's folder; or one that begins with
+        ``pybullet_data/``, of a model that PyBullet brings along.
+    :param folder: of the manifest.
+    """
+    package, _, rest = text.partition('/')
+    found = find_spec(_BROUGHT) if package == _BROUGHT else None
+    if found is None or found.origin is None or (folder / text).exists():
+        return folder / text
+    return Path(found.origin).parent / rest
 
 
 def read_joints(value: Value, urdf: Path) -> dict[str, str]:

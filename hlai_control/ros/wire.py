@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import Twist, TwistStamped
 import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -30,6 +31,8 @@ from hlai_control.errors import SignalError
 from hlai_control.readings import named_values
 from hlai_control.robots.hardware import Reference, Streaming
 from hlai_control.robots.manifest import RobotManifest
+from hlai_control.robots.parts import TWIST
+from hlai_control.ros.odometry import CHILD_FRAME
 from hlai_control.ros.peers import Peers
 from hlai_control.ros.qos import CONTROL
 from hlai_control.ros.signals import ns_to_stamp
@@ -162,6 +165,36 @@ class TrajectoryWire:
         return tuple(all_of_them[at] for at in self._driven)
 
 
+class TwistWire:
+    """``diff_drive_controller``, or Nav2's ``cmd_vel_nav``: a twist, stamped or not."""
+
+    def __init__(self, manifest: RobotManifest) -> None:
+        """Keep which axis each command is."""
+        self._stamped = manifest.controller.kind == 'twist_stamped'
+        self.message: type[Any] = TwistStamped if self._stamped else Twist
+        self._axes = [item.joint.removeprefix(TWIST).split('.') for item in manifest.actuators]
+
+    def encode(self, values: Sequence[float], _places: Sequence[float], _elapsed_s: float,
+               stamp: Time) -> Any:
+        """Fill the axes; others are zero."""
+        twist = Twist()
+        for (part, axis), value in zip(self._axes, values, strict=True):
+            setattr(getattr(twist, part), axis, float(value))
+        if not self._stamped:
+            return twist
+        said = TwistStamped(twist=twist)
+        said.header.stamp, said.header.frame_id = stamp, CHILD_FRAME
+        return said
+
+    def decode(self, message: Any, _places: Sequence[float]) -> tuple[float, ...]:
+        """Read the axes."""
+        twist = message.twist if self._stamped else message
+        values = tuple(getattr(getattr(twist, part), axis) for part, axis in self._axes)
+        if not np.isfinite(values).all():
+            raise SignalError('non-finite')
+        return values
+
+
 class Hardware:
     """
     What commands are told to.
@@ -192,5 +225,6 @@ def _duration(span_s: float) -> Duration:
 def make_wire(manifest: RobotManifest) -> Wire:
     """Return what makes messages for a robot's controller."""
     kinds: dict[str, Callable[[RobotManifest], Wire]] = {
-        'forward': ForwardWire, 'joint_state': JointStateWire, 'joint_trajectory': TrajectoryWire}
+        'forward': ForwardWire, 'joint_state': JointStateWire, 'joint_trajectory': TrajectoryWire,
+        'twist': TwistWire, 'twist_stamped': TwistWire}
     return kinds[manifest.controller.kind](manifest)

@@ -176,5 +176,5 @@ class EnsembleDynamics(StructuredDynamics, Looped):
             from hlai_control.world_model.trajectories import compiled_ensemble
             self._compiled = compiled_ensemble(
                 self.features.angles, self.features.linear, self._first, self._second,
-                self._third, self.monomials.limit(), self.push[0, 0, 0])
+                self._third, self.monomials.limit(), self.push[0, 0, 0], self._heading)
         return self._compiled

@@ -37,7 +37,7 @@ class Steps:
     def __init__(self, layout: Layout, dynamics: StructuredDynamics) -> None:
         """Keep the sizes."""
         self._count, self._dt, self._dynamics = len(layout.positions), layout.period_s, dynamics
-        self._turns = turning(layout)
+        self._turns, self._heading = turning(layout), layout.heading
 
     def acceleration(self, state: Float[Tensor, '*B S'],
                      ahead: Float[Tensor, '*B S']) -> Float[Tensor, '*B n']:
@@ -59,10 +59,24 @@ class Steps:
         # the trapezoid rule leaves over.
         moved = ahead[..., :self._count] - state[..., :self._count]
         moved = wrapped(moved, self._turns[:self._count])
+        if self._heading:
+            moved = _seen_by_base(moved, state, self._heading)
         rates = state[..., self._count:] + ahead[..., self._count:]
         unit = self._dynamics.acceleration * self._dt ** 2
         position = (moved - 0.5 * self._dt * rates) / unit + 0.5 * residual
         return torch.cat([position, residual], dim=-1)
+
+
+def _seen_by_base(moved: Float[Tensor, '*B n'], state: Float[Tensor, '*B S'],
+                  heading: tuple[int, ...]) -> Float[Tensor, '*B n']:
+    """Turn the way of a base into its own frame, as it is turned half way."""
+    x, y, yaw = heading
+    half = state[..., yaw] + 0.5 * moved[..., yaw]
+    cosine, sine = torch.cos(half), torch.sin(half)
+    columns = list(moved.unbind(dim=-1))
+    columns[x] = cosine * moved[..., x] + sine * moved[..., y]
+    columns[y] = cosine * moved[..., y] - sine * moved[..., x]
+    return torch.stack(columns, dim=-1)
 
 
 def columns_of(parts: list[Batch]) -> tuple[tuple[Tensor, ...], ...]:

@@ -47,7 +47,9 @@ class StructuredDynamics(nn.Module, ABC):
     and cosine. Integration is by a midpoint rule: ``dq' = dq + a dt`` and
     ``q' = q + dt (dq + dq') / 2``, where a holds at ``q + dq dt / 2`` and at
     the mean of dq and dq'; the latter by one fixed-point step, which needs no
-    second look at the trunk. Untrained, all accelerations are zero.
+    second look at the trunk. Untrained, all accelerations are zero. Rates of a
+    base that drives are those of its own frame (``Layout.heading``): how it
+    moves then depends on no position at all, and where that leads is known.
 
     ``step`` uses matrices into which all scales are folded; call
     :meth:`fold` after parameters or scales have changed.
@@ -70,6 +72,7 @@ class StructuredDynamics(nn.Module, ABC):
         """Draw the trunk; all scales begin at one."""
         super().__init__()
         count, dt = len(layout.positions), layout.period_s
+        self._heading = layout.heading
         self._count, self._dt, self._members = count, dt, settings.members
         self.features = Features(
             layout, tuple(i for i in range(count) if not layout.invariant[i]))
@@ -181,7 +184,22 @@ class StructuredDynamics(nn.Module, ABC):
         rates = flat[:, self._count:]
         gained = self._gain(factors, rates, command)
         gained = self._gain(factors, torch.add(rates, gained, alpha=0.5), command)
-        return torch.baddbmm(torch.bmm(self.carry, flat), self.push, gained).mT
+        ahead = torch.baddbmm(torch.bmm(self.carry, flat), self.push, gained)
+        if self._heading:
+            ahead = self._driven_on(flat, ahead)
+        return ahead.mT
+
+    def _driven_on(self, flat: Tensor, ahead: Tensor) -> Tensor:
+        # A base's speeds are those of its own frame, as it is turned half a period on.
+        x, y, yaw = self._heading
+        speeds = 0.5 * self._dt * (flat[:, self._count:] + ahead[:, self._count:])
+        onwards, sideways = speeds[:, x], speeds[:, y]
+        half = 0.5 * (flat[:, yaw] + ahead[:, yaw])
+        cosine, sine = torch.cos(half), torch.sin(half)
+        rows = list(ahead.unbind(dim=1))
+        rows[x] = flat[:, x] + cosine * onwards - sine * sideways
+        rows[y] = flat[:, y] + sine * onwards + cosine * sideways
+        return torch.stack(rows, dim=1)
 
     def _gain(self, factors: Tensor, rates: Tensor, action: Tensor) -> Tensor:
         # Gain in rate over one period, at the acceleration that holds at these rates.

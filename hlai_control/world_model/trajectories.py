@@ -91,7 +91,8 @@ class CompiledTrajectories:
 
 def compiled_ensemble(angles: Tensor, linear: Tensor, first: tuple[Tensor, ...],
                       second: tuple[Tensor, ...], third: Tensor, limit: Float[Tensor, ' n'],
-                      half: Float[Tensor, '']) -> CompiledTrajectories:
+                      half: Float[Tensor, ''], heading: tuple[int, ...] = ()
+                      ) -> CompiledTrajectories:
     """
     Copy an ensemble's weights, which change with the next version.
 
@@ -102,11 +103,12 @@ def compiled_ensemble(angles: Tensor, linear: Tensor, first: tuple[Tensor, ...],
     :param third: coefficients of the monomials (E nM H).
     :param limit: rates beyond which they count as if they were there.
     :param half: half a control period [s].
+    :param heading: see ``Layout.heading``.
     """
     weights = ensemble.Weights(
         angles.numpy(), linear.numpy(), _array(first[1].mT), _array(first[0][..., 0]),
         _array(second[1].mT), _array(second[0][..., 0]), _array(third.mT), _array(limit),
-        _array(half.reshape(1)))
+        _array(half.reshape(1)), np.array(heading, np.int64))
     count = len(limit)
     return CompiledTrajectories(ensemble, weights, len(third), 2 * count,
                                 third.shape[1] // count - 1 - count - count ** 2)
