@@ -78,7 +78,7 @@ def test_frames_of_an_arm_are_where_pybullet_puts_its_links():
                 pybullet.resetJointState(body, joints[name], place, physicsClientId=client)
             found = Named(PANDA).of(state)
             for frame, link, offset in (('hand', 'panda_grasptarget', (0.0, 0.0, 0.0)),
-                                        ('palm_left', 'panda_hand', (0.0, 0.08, 0.02))):
+                                        ('palm_left', 'panda_hand', (0.0, 0.05, 0.03))):
                 at = pybullet.getLinkState(body, links[link], computeForwardKinematics=True,
                                            physicsClientId=client)
                 turned = np.array(pybullet.getMatrixFromQuaternion(at[5])).reshape(3, 3)

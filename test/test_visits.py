@@ -121,9 +121,11 @@ def test_each_wrong_value_is_refused(more, valid, load):
 def test_obstacles_are_kept_clear_of_by_each_frame_named():
     assert PAST.cost.constraints[0] == ConstraintSpec(
         'ball/hand', 'keep_out', ('hand.x', 'hand.y', 'hand.z'), centre=(0.6, 0.0, 0.35),
-        radius=0.08 + 0.05)
+        radius=0.08 + 0.06)
     assert [one.name for one in PAST.cost.constraints] == [
-        f'ball/{part}' for part in ('hand', 'palm_left', 'palm_right', 'wrist', 'forearm')]
+        f'ball/{part}' for part in (
+            'hand', 'palm_left', 'palm_right', 'flange', 'wrist', 'wrist_base', 'forearm_end',
+            'forearm', 'forearm_top', 'elbow')]
 
 
 def test_a_robot_that_reaches_through_an_obstacle_touches_it():
